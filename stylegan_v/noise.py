@@ -67,29 +67,28 @@ class AddressedRandom:
         self.seed, self.update, self.phase, self.clips = seed & _MASK, update & _MASK, phase, clips
 
     def uniform(self, name: str, *shape: int) -> Tensor:
-        count = math.prod(shape)
-        high, low = self._words(name, count)
+        words = self._words(name, math.prod(shape), per_element=2)
         # 53 random bits, the precision of a double.
-        bits = ((high >> 5) << 26) | (low >> 6)
+        bits = ((words[..., 0] >> 5) << 26) | (words[..., 1] >> 6)
         return (bits.double() * 2.0**-53).view(len(self.clips), *shape)
 
     def normal(self, name: str, *shape: int) -> Tensor:
         count = math.prod(shape)
-        a, b = self._words(name, (count + 1) // 2)
-        # Box-Muller: two words give two independent normals; a + 1 keeps the logarithm finite.
-        radius = torch.sqrt(-2 * torch.log((a + 1).double() * 2.0**-32))
-        angle = b.double() * (2 * math.pi * 2.0**-32)
-        pairs = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)
+        words = self._words(name, 2 * ((count + 1) // 2), per_element=1).unflatten(1, (-1, 2)).double()
+        # Box-Muller: two words give two independent normals; + 1 keeps the logarithm finite.
+        radius = torch.sqrt(-2 * torch.log((words[..., 0] + 1) * 2.0**-32))
+        angle = words[..., 1] * (2 * math.pi * 2.0**-32)
+        pairs = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], dim=2).flatten(1)
         return pairs[:, :count].float().view(len(self.clips), *shape)
 
-    def _words(self, name: str, count: int) -> tuple[Tensor, Tensor]:
-        """Two independent 32-bit words (as int64) for each of ``count`` elements of every clip, [B, count] each."""
-        index = torch.arange((count + 1) // 2, device=self.clips.device)
+    def _words(self, name: str, count: int, per_element: int) -> Tensor:
+        """32-bit words as int64, [B, count, per_element]; element i does not depend on ``count``."""
+        num_counters = -(-count * per_element // 4)
+        index = torch.arange(num_counters, device=self.clips.device).expand(len(self.clips), -1)
         stream = zlib.crc32(f"{self.phase}/{name}".encode())
-        counter = torch.broadcast_tensors(index, self.clips[:, None])
-        words = philox((counter[0], counter[1], self.update, 0), (self.seed, stream))
-        first, second = torch.cat(words[:2], dim=1), torch.cat(words[2:], dim=1)
-        return first[:, :count], second[:, :count]
+        words = torch.stack(philox((index, self.clips[:, None], self.update, 0), (self.seed, stream)), dim=2)
+        words = words.flatten(1)[:, : count * per_element].unflatten(1, (count, per_element))
+        return words if per_element > 1 else words.squeeze(2)
 
 
 def philox(
