@@ -1,0 +1,1 @@
+"""Functions of continuous coordinates, and the decoders that video models and fields share."""
