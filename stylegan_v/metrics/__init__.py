@@ -1,0 +1,1 @@
+"""Numbers about generated videos: one file per number and protocol."""
