@@ -1,0 +1,249 @@
+"""Checkpoints on disk: written whole or not at all, read without running anything, built from an allow-list.
+
+A checkpoint is what Lightning saves, tensors and plain values only, plus the run's resolved config as YAML text under
+``config``. Reading one never executes what it holds: the tensors come through `torch.load(weights_only=True)`, the config
+through a bounded safe YAML reader, and only modules of this project can be named in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from errors import InputError
+from stylegan_v.networks import Generator
+
+LAST = "last.ckpt"
+BUILDABLE = ("stylegan_v.", "fields.")
+_MAX_CONFIG_CHARACTERS = 1_000_000
+_MAX_CONFIG_NODES = 100_000
+_MAX_CONFIG_DEPTH = 40
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` once it is complete and on the disk; on any failure nothing changes.
+
+    Args:
+        path: The final name; the folder must exist. Until the end the bytes go to a temporary name beside it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename in ``folder`` survive a loss of power."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_stale(folder: Path) -> list[Path]:
+    """Removes what a process killed while it wrote left in ``folder``, and says what that was."""
+    stale = sorted(folder.glob(".*.tmp"))
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return stale
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Saves ``checkpoint`` under ``path``; whoever reads ``path`` finds the old one or the new one, never a part.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written; the old checkpoint is still there.
+    """
+    with replacing(path) as file:
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as error:
+            # torch reports a failed write as its own error, with the system's one behind it.
+            raise _system_error(error) or error from None
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def find_checkpoint(path: str | os.PathLike[str]) -> Path:
+    """The checkpoint that ``path`` means: the file itself, or ``last.ckpt`` of a run folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        path = path / LAST
+    if not path.is_file():
+        raise InputError(f"{path}: no checkpoint there: give a run folder that holds {LAST}, or a checkpoint file")
+    return path
+
+
+def read_checkpoint(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """The content of a checkpoint, on the CPU, nothing in it executed.
+
+    Args:
+        path: A file.
+        mmap: Whether tensors are left on disk until they are used.
+
+    Raises:
+        InputError: The file is no checkpoint of this project.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a damaged or hostile file may raise anything
+        raise InputError(f"{path}: not a checkpoint, or a damaged one: give one that train.py wrote") from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise InputError(f"{path}: holds no training state: give a checkpoint that train.py wrote")
+    return checkpoint
+
+
+def read_config(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The resolved config of the run that wrote ``checkpoint``.
+
+    Args:
+        checkpoint: From `read_checkpoint`.
+        path: Where it came from, for messages.
+
+    Raises:
+        InputError: It carries no usable config.
+    """
+    text = checkpoint.get("config")
+    if not isinstance(text, str):
+        raise InputError(f"{path}: carries no config: give a checkpoint that train.py wrote")
+    if len(text) > _MAX_CONFIG_CHARACTERS:
+        raise InputError(f"{path}: its config is too long to be one: give a checkpoint that train.py wrote")
+    try:
+        config = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InputError(f"{path}: its config is not readable YAML: give a checkpoint that train.py wrote") from error
+    if not isinstance(config, dict) or not _is_bounded(config):
+        raise InputError(f"{path}: its config is not a plain tree: give a checkpoint that train.py wrote")
+    return config
+
+
+def _is_bounded(tree: Any) -> bool:
+    """Whether a tree is small and shallow enough to walk; aliases count each time they are met."""
+    level, num_nodes = [tree], 0
+    for _ in range(_MAX_CONFIG_DEPTH):
+        num_nodes += len(level)
+        if num_nodes > _MAX_CONFIG_NODES:
+            return False
+        children = []
+        for node in level:
+            if isinstance(node, (dict, list)):
+                children.extend(node.values() if isinstance(node, dict) else node)
+            if len(children) > _MAX_CONFIG_NODES:
+                return False
+        level = children
+    return not level
+
+
+def build(node: Any) -> Any:
+    """A config node as an object: ``{class_path, init_args}`` becomes a module of this project, a list a tuple.
+
+    Args:
+        node: Plain values, lists, dictionaries, and nodes that name a class.
+
+    Raises:
+        InputError: A class outside the allow-list is named, or the arguments do not suit it.
+    """
+    if isinstance(node, dict) and "class_path" in node:
+        made = _buildable_class(node["class_path"])
+        arguments = {name: build(value) for name, value in (node.get("init_args") or {}).items()}
+        try:
+            return made(**arguments)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{node['class_path']}: cannot be built from the config of the checkpoint: {error}") from error
+    if isinstance(node, dict):
+        return {name: build(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return tuple(build(value) for value in node)
+    return node
+
+
+def _buildable_class(class_path: Any) -> type[nn.Module]:
+    """The module class of this project that ``class_path`` names; nothing else is ever imported."""
+    refusal = f"{class_path}: the config of a checkpoint may name only modules of {' and '.join(BUILDABLE)}*"
+    if not isinstance(class_path, str) or not class_path.startswith(BUILDABLE):
+        raise InputError(refusal)
+    module, _, name = class_path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{class_path}: named by the checkpoint, but not part of this version") from error
+    # A module of this project also holds names it imported from elsewhere.
+    if not (isinstance(found, type) and issubclass(found, nn.Module) and found.__module__.startswith(BUILDABLE)):
+        raise InputError(refusal)
+    return found
+
+
+def check_fits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
+    """Compares the names and shapes of two state dicts.
+
+    Args:
+        expected: Of the model at hand.
+        found: Of the checkpoint.
+        path: Of the checkpoint, for the message.
+
+    Raises:
+        InputError: They differ; the message names the first tensor that does, and both shapes.
+    """
+    for name in [*expected, *found]:
+        here, there = (list(side[name].shape) if name in side else "missing" for side in (expected, found))
+        if here != there:
+            raise InputError(
+                f"{path}: a checkpoint of another architecture: {name} is {there} there and {here} here: "
+                "use the config of that run, or another checkpoint"
+            )
+
+
+def load_generator(path: str | os.PathLike[str], *, ema: bool = True) -> Generator:
+    """The generator of a run, ready to sample: on the CPU, in evaluation mode, without gradients.
+
+    Args:
+        path: A run folder (its last checkpoint is taken) or a checkpoint.
+        ema: Whether to take the averaged weights.
+
+    Raises:
+        InputError: There is no checkpoint, or it does not hold a generator that this version can build.
+    """
+    path = find_checkpoint(path)
+    checkpoint = read_checkpoint(path, mmap=True)
+    model = read_config(checkpoint, path).get("model")
+    node = (model.get("init_args") or {}).get("generator") if isinstance(model, dict) else None
+    generator = build(node)
+    if not isinstance(generator, Generator):
+        raise InputError(f"{path}: its config names no generator: give a checkpoint of a video GAN")
+    prefix = "generator_ema." if ema else "generator."
+    state = {
+        name.removeprefix(prefix): tensor for name, tensor in checkpoint["state_dict"].items() if name.startswith(prefix)
+    }
+    check_fits(generator.state_dict(), state, path)
+    generator.load_state_dict(state)
+    return generator.eval().requires_grad_(False)
