@@ -1,0 +1,207 @@
+"""Latents and times to frames, in chunks: memory does not grow with the length of a video.
+
+A video is addressed by (seed, number): content noise, label and every motion noise code are functions of these alone,
+so any window in time can be rendered by itself, in chunks of any size, on any device, and shows the same frames.
+
+Shape legend
+    B       videos rendered side by side
+    F       frames of a whole video, f of one chunk
+    L, D    layers that take a style, and the dimension of one
+    K, Z    motion noise codes and the dimension of one
+    C       dimension of the label
+    H, W    height and width
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Float64, Int64, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from stylegan_v.networks import Generator, LSTMMotion, MotionEncoder
+from stylegan_v.networks.synthesis import NoiseMode
+from stylegan_v.noise import AddressedRandom
+
+_CODES_PER_BLOCK = 32
+_SAMPLES_PER_MEAN = 1000
+
+
+@dataclass
+class MotionNoise:
+    """Motion noise of endless videos: code i of a video is a function of (seed, video, i), made when it is asked for.
+
+    Args:
+        seed: Of the sampling run.
+        videos: Numbers of the videos; equal numbers move alike.
+        dim: Z.
+    """
+
+    seed: int
+    videos: Int64[Tensor, " B"]
+    dim: int
+    _blocks: dict[int, Tensor] = field(default_factory=dict, repr=False)
+
+    def window(self, first: int, num: int) -> Float[Tensor, "B K Z"]:
+        """Noise codes first ... first + num - 1."""
+        start = first // _CODES_PER_BLOCK
+        stop = -(-(first + num) // _CODES_PER_BLOCK)
+        # Neighbouring windows share most of their blocks: keep those, forget the ones that time has left behind.
+        self._blocks = {i: self._blocks[i] for i in range(start, stop) if i in self._blocks}
+        for i in range(start, stop):
+            if i not in self._blocks:
+                random = AddressedRandom(self.seed, i, "motion", self.videos)
+                self._blocks[i] = random.normal("motion_z", _CODES_PER_BLOCK, self.dim)
+        codes = torch.cat([self._blocks[i] for i in range(start, stop)], dim=1)
+        offset = first - start * _CODES_PER_BLOCK
+        return codes[:, offset : offset + num]
+
+    def __getitem__(self, videos: slice) -> MotionNoise:
+        return MotionNoise(self.seed, self.videos[videos], self.dim)
+
+
+@dataclass(frozen=True)
+class VideoLatents:
+    """Everything that decides what videos show.
+
+    Args:
+        ws: Styles.
+        motion: Where their motion noise comes from.
+        c: Labels; None without labels.
+    """
+
+    ws: Float[Tensor, "B L D"]
+    motion: MotionNoise
+    c: Float[Tensor, "B C"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ws)
+
+    def split(self, size: int) -> list[VideoLatents]:
+        """The same videos in groups of at most ``size``."""
+        groups = [slice(i, i + size) for i in range(0, len(self), size)]
+        return [VideoLatents(self.ws[g], self.motion[g], None if self.c is None else self.c[g]) for g in groups]
+
+
+def frame_times(seconds: float, fps: float, data_fps: float, start: float = 0.0) -> Float64[Tensor, " F"]:
+    """Times of a video, in frames of the training data.
+
+    Args:
+        seconds: Length; at least one frame results.
+        fps: Frames per second of the video to be made.
+        data_fps: Frames per second of the training data.
+        start: First moment shown, seconds.
+    """
+    return (start + torch.arange(max(1, round(seconds * fps)), dtype=torch.float64) / fps) * data_fps
+
+
+@torch.no_grad()
+def draw_latents(
+    generator: Generator,
+    seed: int,
+    videos: Sequence[int],
+    *,
+    motion_videos: Sequence[int] | None = None,
+    c: Float[Tensor, "B C"] | None = None,
+    truncation_psi: float = 1.0,
+    truncation_cutoff: int | None = None,
+) -> VideoLatents:
+    """Latents of the videos with these numbers.
+
+    Args:
+        generator: The network they are for; decides the device.
+        seed: Of the sampling run.
+        videos: Numbers of the videos.
+        motion_videos: Whose motion they show; None is their own.
+        c: Labels; None draws classes where the generator has labels.
+        truncation_psi: 1 leaves the styles, 0 replaces them by the mean style (of the class).
+        truncation_cutoff: Truncate only the first so many layers.
+    """
+    device = generator.mapping.w_avg.device
+    numbers = torch.tensor(list(videos), dtype=torch.int64, device=device)
+    random = AddressedRandom(seed, 0, "content", numbers)
+    if generator.c_dim == 0:
+        c = None
+    elif c is None:
+        c = F.one_hot((random.uniform("label") * generator.c_dim).long(), generator.c_dim).float()
+    z = random.normal("z", generator.z_dim)
+    ws = generator.mapping(z, c, update_w_avg=False)
+    if truncation_psi != 1:
+        cutoff = generator.num_ws if truncation_cutoff is None else truncation_cutoff
+        truncated = torch.lerp(_mean_style(generator, c), ws[:, :cutoff], truncation_psi)
+        ws = torch.cat([truncated, ws[:, cutoff:]], dim=1)
+    moving = numbers if motion_videos is None else torch.tensor(list(motion_videos), dtype=torch.int64, device=device)
+    return VideoLatents(ws, MotionNoise(seed, moving, generator.synthesis.motion.z_dim), c)
+
+
+def render(
+    generator: Generator,
+    latents: VideoLatents,
+    t: Float64[Tensor, " F"],
+    *,
+    chunk: int = 16,
+    noise_mode: NoiseMode = "const",
+) -> Iterator[UInt8[Tensor, "B f 3 H W"]]:
+    """Yields the frames of the videos in order, a few of every video at a time.
+
+    Args:
+        generator: The network, in any mode; its running averages do not move.
+        latents: What the videos show.
+        t: Times in frames of the training data, not negative.
+        chunk: Largest number of frames, of all videos together, that the network works on at once.
+        noise_mode: Of the noise inputs, where the generator has them. "const" shows the same noise in every frame.
+    """
+    for frames in render_float(generator, latents, t, chunk=chunk, noise_mode=noise_mode):
+        yield to_uint8(frames)
+
+
+def render_float(
+    generator: Generator,
+    latents: VideoLatents,
+    t: Float64[Tensor, " F"],
+    *,
+    chunk: int = 16,
+    noise_mode: NoiseMode = "const",
+) -> Iterator[Float[Tensor, "B f 3 H W"]]:
+    """As `render`, nominally in [-1, 1] and not yet clamped."""
+    groups = latents.split(chunk)
+    for times in t.split(max(1, chunk // len(latents))):
+        yield torch.cat([_render_window(generator, group, times, noise_mode) for group in groups])
+
+
+def to_uint8(frames: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:
+    """Frames in [-1, 1] as bytes, as the original's metrics round them."""
+    return (127.5 * frames + 128).clamp(0, 255).to(torch.uint8)
+
+
+@torch.no_grad()
+def _render_window(
+    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " f"], noise_mode: NoiseMode
+) -> Tensor:
+    motion = generator.synthesis.motion
+    t = t.to(latents.ws.device).expand(len(latents), -1)
+    first, num = _code_window(motion, t)
+    motion_z = latents.motion.window(first, num)
+    return generator.synthesis(latents.ws, t, latents.c, motion_z, first_code=first, noise_mode=noise_mode)
+
+
+def _code_window(motion: MotionEncoder | LSTMMotion, t: Float64[Tensor, "B f"]) -> tuple[int, int]:
+    """First noise code and number of noise codes that frames at ``t`` depend on."""
+    if isinstance(motion, LSTMMotion):
+        return 0, motion.num_codes(t)  # a recurrence depends on its whole past
+    first, num = motion.window(t)
+    return int(first[0]), num
+
+
+def _mean_style(generator: Generator, c: Float[Tensor, "B C"] | None) -> Tensor:
+    """Mean style to truncate towards: the running mean, or [B, 1, D] over fresh noise for each video's own label."""
+    if c is None:
+        return generator.mapping.w_avg
+    numbers = torch.arange(_SAMPLES_PER_MEAN, device=c.device)
+    z = AddressedRandom(0, 0, "mean_style", numbers).normal("z", generator.z_dim)
+    labels, video_label = c.unique(dim=0, return_inverse=True)
+    means = [generator.mapping(z, label.expand(len(z), -1), update_w_avg=False)[:, 0].mean(dim=0) for label in labels]
+    return torch.stack(means)[video_label].unsqueeze(1)

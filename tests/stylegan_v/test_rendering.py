@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stylegan_v.networks import Generator, LSTMMotion, MotionEncoder
+from stylegan_v.rendering import MotionNoise, draw_latents, frame_times, render, render_float, to_uint8
+
+
+def make_generator(c_dim: int = 0, motion: MotionEncoder | LSTMMotion | None = None) -> Generator:
+    torch.manual_seed(0)
+    if motion is None:
+        motion = MotionEncoder(
+            z_dim=6,
+            v_dim=8,
+            c_dim=c_dim,
+            num_frequencies=8,
+            distance=4,
+            kernel_size=3,
+            min_period=4,
+            max_period=256,
+            max_num_frames=64,
+        )
+    generator = Generator(16, z_dim=8, w_dim=8, c_dim=c_dim, motion=motion, channel_base=128, channel_max=8)
+    generator.mapping.w_avg.normal_()
+    return generator.eval()
+
+
+def float_video(
+    generator: Generator, t: torch.Tensor, chunk: int, seed: int = 0, videos: tuple[int, ...] = (3, 7)
+) -> torch.Tensor:
+    latents = draw_latents(generator, seed, videos)
+    return torch.cat(list(render_float(generator, latents, t, chunk=chunk)), dim=1)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 16])
+def test_chunks_of_any_size_show_the_same_frames(chunk: int) -> None:
+    generator = make_generator()
+    t = frame_times(2, fps=15, data_fps=25, start=0.3)
+    whole = float_video(generator, t, chunk=1000)
+    assert whole.shape == (2, 30, 3, 16, 16)
+    torch.testing.assert_close(float_video(generator, t, chunk), whole, atol=1e-4, rtol=1e-4)
+
+
+def test_equals_the_generator_with_the_whole_motion_noise_at_once() -> None:
+    generator = make_generator()
+    t = torch.arange(0, 90, 7, dtype=torch.float64)
+    latents = draw_latents(generator, 5, [2, 4])
+    motion_z = latents.motion.window(0, generator.synthesis.motion.num_codes(t))
+    expected = generator.synthesis(latents.ws, t.expand(2, -1), None, motion_z)
+    frames = torch.cat(list(render_float(generator, latents, t, chunk=4)), dim=1)
+    torch.testing.assert_close(frames, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_far_moment_needs_only_its_own_noise_and_the_same_frame_comes_out() -> None:
+    generator = make_generator()
+    t = torch.tensor([1e6 - 8, 1e6, 1e6 + 0.25], dtype=torch.float64)
+    far = float_video(generator, t, chunk=100)
+    alone = float_video(generator, t[1:2], chunk=100)
+    torch.testing.assert_close(far[:, 1:2], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_noise_held_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = make_generator()
+    held, asked = [], []
+    window = MotionNoise.window
+
+    def spy(self: MotionNoise, first: int, num: int) -> torch.Tensor:
+        codes = window(self, first, num)
+        asked.append(num)
+        held.append(sum(block.numel() for block in self._blocks.values()))
+        return codes
+
+    monkeypatch.setattr(MotionNoise, "window", spy)
+    latents = draw_latents(generator, 0, [0])
+    for _ in render(generator, latents, torch.arange(0, 4000, 4, dtype=torch.float64), chunk=16):
+        pass
+    assert max(asked) == 16 + 1 + generator.synthesis.motion.reach
+    assert max(held) <= 2 * 32 * 6
+
+
+def test_motion_codes_are_functions_of_seed_video_and_number() -> None:
+    noise = MotionNoise(1, torch.tensor([4, 9]), 3)
+    whole = noise.window(0, 100)
+    torch.testing.assert_close(noise.window(30, 40), whole[:, 30:70], atol=0, rtol=0)
+    torch.testing.assert_close(MotionNoise(1, torch.tensor([9]), 3).window(95, 5), whole[1:, 95:], atol=0, rtol=0)
+    assert (MotionNoise(2, torch.tensor([4]), 3).window(0, 4) != whole[:1, :4]).all()
+    assert abs(whole.mean()) < 0.2 and 0.9 < whole.std() < 1.1
+
+
+def test_a_video_does_not_depend_on_its_neighbours() -> None:
+    generator = make_generator()
+    t = frame_times(0.2, 25, 25)
+    both = float_video(generator, t, 16, videos=(3, 7))
+    torch.testing.assert_close(float_video(generator, t, 16, videos=(7,)), both[1:], atol=1e-4, rtol=1e-4)
+    assert (float_video(generator, t, 16, seed=1) - both).abs().max() > 1e-2
+
+
+def test_more_videos_than_a_chunk_holds_are_rendered_in_groups() -> None:
+    generator = make_generator()
+    t = frame_times(0.2, 25, 25)
+    latents = draw_latents(generator, 0, range(5))
+    chunks = list(render(generator, latents, t, chunk=2))
+    assert [tuple(chunk.shape) for chunk in chunks] == [(5, 1, 3, 16, 16)] * 5
+    together = torch.cat(list(render(generator, latents, t, chunk=100)), dim=1)
+    assert (torch.cat(chunks, dim=1).int() - together.int()).abs().max() <= 1
+
+
+def test_shared_motion_under_different_content() -> None:
+    generator = make_generator()
+    latents = draw_latents(generator, 0, [0, 1], motion_videos=[5, 5])
+    codes = latents.motion.window(0, 3)
+    assert torch.equal(codes[0], codes[1]) and not torch.equal(latents.ws[0], latents.ws[1])
+    assert torch.equal(codes[:1], draw_latents(generator, 0, [5]).motion.window(0, 3))
+
+
+def test_truncation_pulls_styles_towards_their_mean() -> None:
+    generator = make_generator()
+    full = draw_latents(generator, 0, [0, 1]).ws
+    half = draw_latents(generator, 0, [0, 1], truncation_psi=0.5).ws
+    torch.testing.assert_close(half, (full + generator.mapping.w_avg) / 2)
+    cut = draw_latents(generator, 0, [0, 1], truncation_psi=0.0, truncation_cutoff=2).ws
+    torch.testing.assert_close(cut[:, :2], generator.mapping.w_avg.expand(2, 2, -1))
+    torch.testing.assert_close(cut[:, 2:], full[:, 2:])
+
+
+def test_truncation_of_a_conditional_generator_goes_to_the_mean_of_each_class() -> None:
+    generator = make_generator(c_dim=3)
+    labels = torch.eye(3)[[0, 2, 0]]
+    ws = draw_latents(generator, 0, [0, 1, 2], c=labels, truncation_psi=0.0).ws
+    torch.testing.assert_close(ws[0], ws[2])
+    assert (ws[0] - ws[1]).abs().max() > 1e-3
+    many = draw_latents(generator, 1, range(4000), c=labels[:1].expand(4000, -1)).ws
+    torch.testing.assert_close(ws[0, 0], many[:, 0].mean(dim=0), atol=0.1, rtol=0)
+
+
+def test_classes_are_drawn_per_video_when_none_is_given() -> None:
+    generator = make_generator(c_dim=3)
+    c = draw_latents(generator, 0, range(300)).c
+    assert torch.equal(c.sum(dim=1), torch.ones(300))
+    assert (c.mean(dim=0) - 1 / 3).abs().max() < 0.1
+    assert torch.equal(draw_latents(generator, 0, [17]).c, c[17:18])
+
+
+def test_running_averages_stay_where_they_are_even_in_training_mode() -> None:
+    generator = make_generator().train()
+    before = generator.mapping.w_avg.clone()
+    list(render(generator, draw_latents(generator, 0, [0]), frame_times(0.1, 25, 25)))
+    assert torch.equal(generator.mapping.w_avg, before)
+
+
+def test_a_recurrent_motion_is_rendered_from_its_beginning() -> None:
+    generator = make_generator(motion=LSTMMotion(z_dim=6, v_dim=8, max_num_frames=16))
+    t = torch.arange(40, dtype=torch.float64)
+    torch.testing.assert_close(float_video(generator, t, 6), float_video(generator, t, 1000), atol=1e-4, rtol=1e-4)
+
+
+def test_times_count_frames_of_the_training_data() -> None:
+    t = frame_times(2, fps=50, data_fps=25, start=1.5)
+    assert t.dtype == torch.float64 and len(t) == 100
+    torch.testing.assert_close(t[:3], torch.tensor([37.5, 38.0, 38.5], dtype=torch.float64))
+    assert len(frame_times(0.001, 25, 25)) == 1
+
+
+def test_bytes_are_truncated_and_clamped() -> None:
+    frames = torch.tensor([-2.0, -1.0, -0.999, 0.0, 1.0, 3.0])
+    assert to_uint8(frames).tolist() == [0, 0, 0, 128, 255, 255]
