@@ -1,0 +1,411 @@
+"""Seconds of one training update, phase by phase, and how they compare with the original implementation.
+
+    python benchmarks/train_step.py --resolution 128 --batch 4 --frames 3
+
+A table goes to stderr, the same as JSON to stdout. Machines differ from hour to hour, so times are not compared as
+they are: a 2048^3 float32 matrix product is measured before and after (median of 5 each), and the score of a phase is
+
+    score = (multiply-adds per second of the phase / those of the matrix product), here
+            over the same quotient of the recorded original.
+
+A phase asks for the same multiply-adds on both sides, so their number cancels, and what is left is (recorded seconds x
+recorded speed of the product) / (seconds here x speed of the product here). Above 1 is faster than the original. The
+multiply-adds printed beside it are counted once, during the warm-up, over the operations that really run: they say how
+much of the machine a phase uses and do not enter the score. The CPU score is the same with process-CPU seconds in both
+places: on a machine that others use too it is the steadier of the two.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, from the checkout
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from stylegan_v import losses
+from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, ProjectionConditioning
+
+# The original implementation, plain PyTorch operations, 2 CPU cores: torch 2.13 CPU build, 2 threads, float32, full
+# widths, no augmentation, no optimiser step, median of 2 or 3 calls after a warm-up.
+# (resolution, clips, frames) -> phase -> (seconds, process-CPU seconds)
+ORIGINAL: dict[tuple[int, int, int], dict[str, tuple[float, float]]] = {
+    (64, 4, 3): {"forward": (4.2, 7.5), "G": (14.6, 26.8), "D": (12.1, 22.1), "R1": (13.3, 25.1)},
+    (128, 4, 3): {"forward": (6.7, 12.5), "G": (22.8, 42.1), "D": (21.8, 39.9), "R1": (18.4, 35.8)},
+    (256, 2, 3): {"forward": (3.3, 6.3), "G": (13.8, 25.6), "D": (17.6, 32.7), "R1": (17.6, 33.4)},
+}
+ORIGINAL_PRODUCT = 187.0  # GFLOP/s of the 2048^3 product beside those recordings: 174 to 200
+ORIGINAL_THREADS = 2  # so a CPU second of that product did half as much
+PRODUCT_SIDE = 2048
+R1_EVERY = 16
+
+Precision = Literal["32", "bf16-mixed"]
+Conditioning = Literal["projection", "hypernetwork"]
+
+
+@dataclass
+class Timing:
+    """One phase: medians over its calls.
+
+    Attributes:
+        seconds: Wall-clock seconds of a call.
+        cpu_seconds: Process-CPU seconds of a call.
+        multiply_adds: Of a call, in units of 10^9.
+        score: Speed relative to the recorded original; None where nothing comparable was recorded.
+        cpu_score: The same from process-CPU seconds.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    multiply_adds: float
+    score: float | None = None
+    cpu_score: float | None = None
+
+
+@dataclass
+class Report:
+    """What was measured, and on what."""
+
+    settings: dict[str, object]
+    parameters: dict[str, int]
+    product_gflops: list[float] = field(default_factory=list)
+    phases: dict[str, Timing] = field(default_factory=dict)
+    update_seconds: float | None = None
+    clips_per_second: float | None = None
+    peak_memory_gib: float = 0.0
+
+
+class TrainStep:
+    """Networks, a batch, and the phases of one update, each a call.
+
+    Args:
+        generator: In training mode.
+        discriminator: In training mode.
+        batch: Clips.
+        autocast: Makes the context of mixed precision.
+        augment: Applied to every clip the discriminator sees.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        batch: int,
+        *,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
+        augment: Callable[[Tensor], Tensor] = lambda clip: clip,
+    ) -> None:
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_ema = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.autocast, self.augment = autocast, augment
+        self.g_opt, self.d_opt = (
+            torch.optim.Adam(net.parameters(), lr=0.002, betas=(0.0, 0.99)) for net in (generator, discriminator)
+        )
+        device = generator.synthesis.const.device
+        frames = discriminator.num_frames
+        self.real = torch.rand(batch, frames, 3, *generator.resolution, device=device) * 2 - 1
+        self.z = torch.randn(batch, generator.z_dim, device=device)
+        self.t = torch.arange(frames, device=device).expand(batch, -1) * 5
+
+    def phases(self) -> dict[str, Callable[[], object]]:
+        """The phases by name, in the order of an update; the first is not part of one."""
+        return {
+            "forward": self.forward,
+            "G": self.update_generator,
+            "D": self.update_discriminator,
+            "R1": self.update_r1,
+            "optimizers": self.step,
+            "EMA": self.update_ema,
+        }
+
+    def forward(self) -> None:
+        """One batch of samples in evaluation mode."""
+        with torch.no_grad(), self.autocast():
+            self.generator_ema(self.z, self.t.double())
+
+    def logits(self, clip: Tensor) -> Tensor:
+        return self.discriminator(self.augment(clip), self.t).float()
+
+    def update_generator(self) -> None:
+        self.forget(self.discriminator, self.generator)
+        with self.autocast():
+            loss = losses.generator_loss(self.logits(self.generator(self.z, self.t.double())))
+        loss.backward()
+
+    def update_discriminator(self) -> None:
+        """Fakes and reals one after the other, each with its own backward pass."""
+        self.forget(self.generator, self.discriminator)
+        with self.autocast():
+            with torch.no_grad():
+                fake = self.generator(self.z, self.t.double())
+            loss = losses.fake_loss(self.logits(fake))
+        loss.backward()
+        with self.autocast():
+            loss = losses.real_loss(self.logits(self.real))
+        loss.backward()
+
+    def update_r1(self) -> None:
+        self.forget(self.generator, self.discriminator)
+        real = self.real.clone().requires_grad_()
+        with self.autocast():
+            logits = self.logits(real)
+        losses.r1_penalty(logits, real).backward()
+
+    def step(self) -> None:
+        """Both optimisers; a parameter without a gradient gets a zero one, so that all of them are stepped."""
+        for net, optimizer in ((self.generator, self.g_opt), (self.discriminator, self.d_opt)):
+            for parameter in net.parameters():
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            optimizer.step()
+
+    def update_ema(self) -> None:
+        with torch.no_grad():
+            averaged = list(self.generator_ema.parameters())
+            torch._foreach_lerp_(averaged, list(self.generator.parameters()), 0.002)
+
+    @staticmethod
+    def forget(frozen: nn.Module, trained: nn.Module) -> None:
+        """Only ``trained`` collects gradients, beginning with none."""
+        frozen.requires_grad_(False)
+        trained.requires_grad_(True)
+        for parameter in trained.parameters():
+            parameter.grad = None
+
+
+def build(
+    resolution: int,
+    batch: int,
+    frames: int,
+    *,
+    device: torch.device,
+    precision: Precision = "32",
+    conditioning: Conditioning = "projection",
+    augment: bool = False,
+    channel_base: int | None = None,
+) -> TrainStep:
+    """The full-width networks of the paper at ``resolution``, or narrower ones of ``channel_base``."""
+    channel_base = channel_base or (32768 if resolution >= 512 else 16384)
+    conditioned = {"projection": ProjectionConditioning, "hypernetwork": HypernetworkConditioning}[conditioning]
+    generator = Generator(resolution, channel_base=channel_base).to(device)
+    discriminator = Discriminator(
+        resolution,
+        conditioning=conditioned(num_frames=frames),
+        channel_base=channel_base,
+        mbstd_group_size=math.gcd(batch, 4),
+    ).to(device)
+    options: dict[str, Callable] = {}
+    if precision == "bf16-mixed":
+        options["autocast"] = lambda: torch.autocast(device.type, torch.bfloat16)
+    if augment:
+        from stylegan_v.augment import AugmentPipe
+
+        pipe = AugmentPipe().to(device)
+        options["augment"] = lambda clip: pipe(clip, 0.5)
+    return TrainStep(generator.train(), discriminator.train(), batch, **options)
+
+
+class MultiplyAdds(TorchDispatchMode):
+    """Counts the multiply-adds of matrix products and convolutions that run inside, backward passes included.
+
+    torch's own counter hooks into modules, which `torch.autograd.grad` does not allow; its formulas are used here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: torch._ops.OpOverload, types: object, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=out) // 2
+        return out
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _memory_gib(device: torch.device) -> float:
+    """Most memory held so far: of the device, or of the process since it started."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def measure(call: Callable[[], object], device: torch.device, *, repeats: int) -> Timing:
+    """Times ``call``, after one call to warm up during which its multiply-adds are counted."""
+    with MultiplyAdds() as counter:
+        call()
+    wall, cpu = [], []
+    for _ in range(repeats):
+        _wait(device)
+        start = time.perf_counter(), time.process_time()
+        call()
+        _wait(device)
+        wall.append(time.perf_counter() - start[0])
+        cpu.append(time.process_time() - start[1])
+    return Timing(statistics.median(wall), statistics.median(cpu), counter.total / 1e9)
+
+
+def measure_product(device: torch.device, *, side: int = PRODUCT_SIDE) -> Timing:
+    """A float32 matrix product, median of 5."""
+    a, b = torch.randn(2, side, side, device=device)
+    return measure(lambda: a @ b, device, repeats=5)
+
+
+def score(seconds: float, product: float, recorded_seconds: float, recorded_product: float) -> float:
+    """Speed of a phase relative to the original, each in units of its machine's matrix product.
+
+    Args:
+        seconds: Of the phase here.
+        product: Speed of the product here, 10^9 operations per second.
+        recorded_seconds: Of the phase of the original.
+        recorded_product: Speed of the product beside it.
+    """
+    return (recorded_seconds * recorded_product) / (seconds * product)
+
+
+def add_scores(phases: dict[str, Timing], products: Sequence[Timing], recorded: dict[str, tuple[float, float]]) -> None:
+    """Fills in the scores of the phases that were recorded."""
+    wall = statistics.mean(2 * product.multiply_adds / product.seconds for product in products)
+    cpu = statistics.mean(2 * product.multiply_adds / product.cpu_seconds for product in products)
+    for name in phases.keys() & recorded.keys():
+        timing, (seconds, cpu_seconds) = phases[name], recorded[name]
+        timing.score = score(timing.seconds, wall, seconds, ORIGINAL_PRODUCT)
+        timing.cpu_score = score(timing.cpu_seconds, cpu, cpu_seconds, ORIGINAL_PRODUCT / ORIGINAL_THREADS)
+
+
+def train_step(
+    resolution: int = 256,
+    batch: int = 2,
+    frames: int = 3,
+    device: str = "auto",
+    precision: Precision = "32",
+    augment: bool = False,
+    conditioning: Conditioning = "projection",
+    phases: Sequence[str] = (),
+    repeats: int = 3,
+    channel_base: int | None = None,
+) -> Report:
+    """Times the phases of one training update.
+
+    Args:
+        resolution: Side of the frames, pixels.
+        batch: Clips.
+        frames: Frames per clip.
+        device: "cpu", "cuda" or "auto".
+        precision: Float32 everywhere, or bfloat16 where autocast allows it.
+        augment: Augment every clip the discriminator sees, each transform with probability 0.5.
+        conditioning: Of the discriminator on time: of the released weights, or the default of our configs.
+        phases: Only these: forward, G, D, R1, optimizers, EMA; none given means all.
+        repeats: Calls per phase, after one to warm up; their median counts.
+        channel_base: Narrower or wider networks than the published ones.
+    """
+    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    torch.manual_seed(0)
+    step = build(
+        resolution,
+        batch,
+        frames,
+        device=target,
+        precision=precision,
+        conditioning=conditioning,
+        augment=augment,
+        channel_base=channel_base,
+    )
+    plain = target.type == "cpu" and precision == "32" and not augment and channel_base is None
+    recorded = ORIGINAL.get((resolution, batch, frames), {}) if plain and conditioning == "projection" else {}
+
+    report = Report(
+        settings={
+            "resolution": resolution,
+            "batch": batch,
+            "frames": frames,
+            "device": str(target),
+            "precision": precision,
+            "augment": augment,
+            "conditioning": conditioning,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+        parameters={
+            "G": sum(parameter.numel() for parameter in step.generator.parameters()),
+            "D": sum(parameter.numel() for parameter in step.discriminator.parameters()),
+        },
+    )
+    products = [measure_product(target)]
+    for name, call in step.phases().items():
+        if not phases or name in phases:
+            report.phases[name] = measure(call, target, repeats=repeats)
+    products.append(measure_product(target))
+    report.product_gflops = [2 * product.multiply_adds / product.seconds for product in products]
+    add_scores(report.phases, products, recorded)
+    report.peak_memory_gib = _memory_gib(target)
+    needed = {"G", "D", "R1", "optimizers", "EMA"}
+    if needed <= report.phases.keys():
+        seconds = {name: report.phases[name].seconds for name in needed}
+        seconds["R1"] /= R1_EVERY  # lazy regularisation: one update in 16
+        report.update_seconds = sum(seconds.values())
+        report.clips_per_second = batch / report.update_seconds
+    return report
+
+
+def table(report: Report) -> str:
+    """The report for people."""
+    given = report.settings
+    product = statistics.mean(report.product_gflops)
+    lines = [
+        f"{given['resolution']} px, {given['batch']} clips x {given['frames']} frames, {given['conditioning']}, "
+        f"{given['precision']}, {given['device']}, {given['threads']} threads; "
+        f"G {report.parameters['G'] / 1e6:.2f} M, D {report.parameters['D'] / 1e6:.2f} M parameters",
+        f"matrix product {' / '.join(f'{speed:.0f}' for speed in report.product_gflops)} GFLOP/s "
+        f"(original: {ORIGINAL_PRODUCT:.0f})",
+        f"{'phase':12}{'seconds':>9}{'CPU s':>9}{'GMAC':>9}{'of product':>12}{'score':>8}{'CPU score':>11}",
+    ]
+    for name, timing in report.phases.items():
+        share = 2 * timing.multiply_adds / timing.seconds / product
+        verdict = ""
+        if timing.score is not None:
+            word = "faster" if timing.score > 1 else "slower"
+            verdict = f"{timing.score:8.2f}{timing.cpu_score:11.2f}  {word}"
+        lines.append(
+            f"{name:12}{timing.seconds:9.3f}{timing.cpu_seconds:9.2f}{timing.multiply_adds:9.1f}{share:12.0%}{verdict}"
+        )
+    if report.update_seconds is not None:
+        lines.append(
+            f"update (R1 once in {R1_EVERY}): {report.update_seconds:.3f} s, {report.clips_per_second:.2f} clips/s, "
+            f"peak memory {report.peak_memory_gib:.2f} GiB"
+        )
+    return "\n".join(lines)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """The command: `train_step` with its arguments as flags."""
+    from jsonargparse import auto_cli
+
+    report = auto_cli(train_step, args=args, as_positional=False)
+    print(table(report), file=sys.stderr)
+    print(json.dumps(asdict(report), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The benchmark of the training step: what it counts, how it scores, and that every phase runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from benchmarks import train_step as bench
+
+PHASES = ["forward", "G", "D", "R1", "optimizers", "EMA"]
+
+
+def test_multiply_adds_of_a_convolution_and_its_backward_passes() -> None:
+    x = torch.randn(2, 3, 8, 8, requires_grad=True)
+    weight = torch.randn(5, 3, 3, 3, requires_grad=True)
+    once = 2 * 5 * 8 * 8 * 3 * 9
+    with bench.MultiplyAdds() as counter:
+        out = F.conv2d(x, weight, padding=1)
+    assert counter.total == once
+    with bench.MultiplyAdds() as counter:
+        torch.autograd.grad(out.sum(), (x, weight))
+    assert counter.total == 2 * once
+
+
+def test_score_is_the_speed_in_units_of_the_matrix_product() -> None:
+    # Half the time on a machine of the same speed is twice as fast; on one of twice the speed it is a draw.
+    assert bench.score(5.0, 187.0, 10.0, 187.0) == pytest.approx(2)
+    assert bench.score(5.0, 374.0, 10.0, 187.0) == pytest.approx(1)
+
+
+def test_scores_follow_the_recorded_table() -> None:
+    product = bench.Timing(seconds=1.0, cpu_seconds=2.0, multiply_adds=187.0 / 2)  # as fast as the recorded one
+    phases = {"G": bench.Timing(13.8 / 3, 25.6 / 4, 1.0), "EMA": bench.Timing(1.0, 1.0, 0.0)}
+    bench.add_scores(phases, [product, product], bench.ORIGINAL[256, 2, 3])
+    assert phases["G"].score == pytest.approx(3)
+    assert phases["G"].cpu_score == pytest.approx(4)
+    assert phases["EMA"].score is None
+
+
+@pytest.mark.parametrize("conditioning", ["projection", "hypernetwork"])
+def test_every_phase_touches_what_it_should(conditioning: str) -> None:
+    step = bench.build(32, 2, 2, device=torch.device("cpu"), conditioning=conditioning, channel_base=128)
+    assert list(step.phases()) == PHASES
+
+    step.update_generator()
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in step.generator.parameters())
+    assert all(parameter.grad is None for parameter in step.discriminator.parameters())
+    step.update_discriminator()
+    main = [parameter.grad.clone() for parameter in step.discriminator.parameters()]
+    assert all(gradient.isfinite().all() for gradient in main)
+    step.update_r1()
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in step.discriminator.parameters())
+
+    before = [parameter.clone() for parameter in step.generator.parameters()]
+    step.step()
+    moved = [not torch.equal(old, new) for old, new in zip(before, step.generator.parameters(), strict=True)]
+    assert any(moved)
+    averaged = step.generator_ema.synthesis.const.clone()
+    step.update_ema()
+    torch.testing.assert_close(
+        step.generator_ema.synthesis.const, averaged.lerp(step.generator.synthesis.const.detach(), 0.002)
+    )
+
+
+def test_command_prints_a_table_and_json(capsys: pytest.CaptureFixture) -> None:
+    bench.main(["--resolution=32", "--batch=2", "--frames=2", "--repeats=1", "--channel_base=128", "--device=cpu"])
+    printed = capsys.readouterr()
+
+    report = json.loads(printed.out)
+    assert list(report["phases"]) == PHASES
+    assert all(timing["seconds"] > 0 and timing["score"] is None for timing in report["phases"].values())
+    parts = {name: timing["seconds"] for name, timing in report["phases"].items()}
+    expected = parts["G"] + parts["D"] + parts["R1"] / 16 + parts["optimizers"] + parts["EMA"]
+    assert report["update_seconds"] == pytest.approx(expected)
+    assert report["clips_per_second"] == pytest.approx(2 / expected)
+    assert report["peak_memory_gib"] > 0
+    for name in PHASES:
+        assert name in printed.err
+
+
+def test_an_unknown_flag_is_refused_by_name(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["--resolutoin=16"])
+    assert "resolutoin" in capsys.readouterr().err
