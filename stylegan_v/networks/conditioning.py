@@ -18,7 +18,7 @@ import math
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from stylegan_v.networks.layers import EqualizedConv2d, EqualizedLinear, StyledConv
@@ -59,7 +59,7 @@ class TimeDistanceEncoding(nn.Module):
         self.register_buffer("fourier_coefs", distance_frequencies(max_num_frames, num_skipped_frequencies))
         self.out_dim = self.num_differences * (_EMBEDDING_DIM + 2 * self.fourier_coefs.shape[1])
 
-    def forward(self, t: Float[Tensor, "B k"]) -> Float[Tensor, "B P*E"]:
+    def forward(self, t: Real[Tensor, "B k"]) -> Float[Tensor, "B e"]:
         difference = rearrange(t.diff(dim=1)[:, : self.num_differences], "b p -> (b p) 1")
         row = difference.float().round().long().clamp(0, self.const_embed.num_embeddings - 1)
         angle = difference.float() * self.fourier_coefs
@@ -99,7 +99,7 @@ class Conditioning(nn.Module):
         in_dim = c_dim + (self.time_encoder.out_dim if many else 0)
         self.mapping = ConditionedMLP(0, dim, in_dim, num_layers) if in_dim else None
 
-    def condition(self, t: Float[Tensor, "B k"], c: Float[Tensor, "B C"] | None) -> Float[Tensor, "B c"]:
+    def condition(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None) -> Float[Tensor, "B c"]:
         """Labels, then time differences: what the mapping is given."""
         if self.c_dim and c is None:
             raise ValueError(f"this discriminator has labels (c_dim {self.c_dim}): pass c")
@@ -108,7 +108,7 @@ class Conditioning(nn.Module):
         condition = torch.cat(parts, dim=1)
         return condition * 0 if self.ignored else condition
 
-    def forward(self, t: Float[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"] | None:
+    def forward(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"] | None:
         """The condition h; None where there is neither time nor label."""
         if self.mapping is None:
             return None
@@ -197,7 +197,7 @@ class HypernetworkConditioning(Conditioning):
         super().__init__(num_frames, c_dim, dim, num_layers, max_num_frames, uniform_spacing, ignored)
         self.const = nn.Parameter(torch.randn(dim)) if self.mapping is None else None
 
-    def forward(self, t: Float[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"]:
+    def forward(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"]:
         """The condition h."""
         return super().forward(t, c) if self.const is None else repeat(self.const, "d -> b d", b=len(t))
 

@@ -16,7 +16,7 @@ import math
 import torch
 import torch.nn.functional as F
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from stylegan_v.networks.conditioning import Conditioning, HypernetworkConditioning
@@ -50,7 +50,7 @@ class DiscriminatorBlock(nn.Module):
         self.conv1 = EqualizedConv2d(channels, out_channels, 3, down=2, gain=_HALF, conv_clamp=conv_clamp)
         self.skip = EqualizedConv2d(in_channels, out_channels, 1, bias=False, act="linear", down=2, gain=_HALF)
 
-    def forward(self, x: Float[Tensor, "N I H W"], h: Float[Tensor, "B D"] | None) -> Float[Tensor, "N O H/2 W/2"]:
+    def forward(self, x: Float[Tensor, "N I H W"], h: Float[Tensor, "B D"] | None) -> Float[Tensor, "N O h w"]:
         return self.skip(x) + self.conv1(self.conv0(x, h))
 
 
@@ -135,7 +135,7 @@ class Discriminator(nn.Module):
         self.head = self.conditioning.make_head(base.channels)
 
     def forward(
-        self, clip: Float[Tensor, "B T 3 H W"], t: Float[Tensor, "B T"], c: Float[Tensor, "B C"] | None = None
+        self, clip: Float[Tensor, "B T 3 H W"], t: Real[Tensor, "B T"], c: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, " B"]:
         """Logits, one per clip.
 
@@ -180,5 +180,5 @@ class Discriminator(nn.Module):
             x = F.pad(x, (left, right - left, top, bottom - top), mode="reflect")
         return x.contiguous(memory_format=torch.channels_last)
 
-    def _join(self, x: Float[Tensor, "N I H W"]) -> Float[Tensor, "B T*I H W"]:
+    def _join(self, x: Float[Tensor, "N I H W"]) -> Float[Tensor, "B J H W"]:
         return rearrange(x, "(b t) i h w -> b (t i) h w", t=self.num_frames)

@@ -9,7 +9,7 @@ Shape legend
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
 from stylegan_v.networks.geometry import frame_size
@@ -77,9 +77,9 @@ class Generator(nn.Module):
     def forward(
         self,
         z: Float[Tensor, "B Z"],
-        t: Float[Tensor, "B T"],
+        t: Real[Tensor, "B T"],
         c: Float[Tensor, "B C"] | None = None,
-        motion_z: Float[Tensor, "B L K"] | None = None,
+        motion_z: Float[Tensor, "_ L K"] | None = None,
         *,
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,

@@ -108,7 +108,7 @@ class EqualizedConv1d(nn.Module):
         self.weight_gain = lr_multiplier / math.sqrt(in_channels * kernel_size)
         self.bias_gain = lr_multiplier
 
-    def forward(self, x: Float[Tensor, "N I L"]) -> Float[Tensor, "N O L-k+1"]:
+    def forward(self, x: Float[Tensor, "N I L"]) -> Float[Tensor, "N O l"]:
         x = F.conv1d(x, (self.weight * self.weight_gain).to(x.dtype))
         return bias_act(x, self.bias * self.bias_gain, act=self.act, gain=1.0)
 

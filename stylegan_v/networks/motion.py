@@ -7,7 +7,7 @@ Shape legend
     S       motion codes after the convolutions (L less what these eat)
     Z, C    dimension of a noise code and of the label
     D       dimension of a motion code
-    F       frequencies; the embedding has 2 F values
+    F       frequencies; the embedding has V = 2 F values
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
 from stylegan_v.networks.layers import EqualizedConv1d, EqualizedLinear
@@ -87,7 +87,7 @@ class AcyclicEncoding(nn.Module):
 
     def forward(
         self, left: Float[Tensor, "N D"], right: Float[Tensor, "N D"], segments: Segments
-    ) -> Float[Tensor, "N 2F"]:
+    ) -> Float[Tensor, "N V"]:
         """The embedding v of N = B * T frames from the codes before and after each."""
         speed = 1 + self.periods_predictor(left).tanh()  # a factor on the frequencies, in (0, 2)
         phase = self.phase_predictor(left) * self.phase_scales
@@ -102,14 +102,14 @@ class AcyclicEncoding(nn.Module):
         return here - removed + added
 
     def encode(
-        self, time: Float[Tensor, "B T"], speed: Float[Tensor, "N F"], phase: Float[Tensor, "N F"]
-    ) -> Float[Tensor, "N 2F"]:
+        self, time: Real[Tensor, "B T"], speed: Float[Tensor, "N F"], phase: Float[Tensor, "N F"]
+    ) -> Float[Tensor, "N V"]:
         """Sines, then cosines, of the angle at ``time``."""
         angle = self.angle(time, speed, phase)
         return torch.cat([angle.sin(), angle.cos()], dim=1)
 
     def angle(
-        self, time: Float[Tensor, "B T"], speed: Float[Tensor, "N F"], phase: Float[Tensor, "N F"]
+        self, time: Real[Tensor, "B T"], speed: Float[Tensor, "N F"], phase: Float[Tensor, "N F"]
     ) -> Float[Tensor, "N F"]:
         return self.freqs * speed * rearrange(time, "b t -> (b t) 1").float() + phase
 
@@ -163,7 +163,7 @@ class MotionEncoder(nn.Module):
         return first, int((index.amax(dim=1) - first).max()) + 2 + self.reach
 
     def trajectory(
-        self, motion_z: Float[Tensor, "B L Z"], c: Float[Tensor, "B C"] | None = None
+        self, motion_z: Float[Tensor, "_ L Z"], c: Float[Tensor, "B C"] | None = None
     ) -> Float[Tensor, "B S D"]:
         """Motion codes; code i depends on the noise codes i to i + reach."""
         x = motion_z
@@ -173,12 +173,12 @@ class MotionEncoder(nn.Module):
 
     def forward(
         self,
-        t: Float[Tensor, "B T"],
+        t: Real[Tensor, "B T"],
         c: Float[Tensor, "B C"] | None = None,
-        motion_z: Float[Tensor, "B L Z"] | None = None,
+        motion_z: Float[Tensor, "_ L Z"] | None = None,
         *,
         first_code: int | Int64[Tensor, " B"] = 0,
-    ) -> Float[Tensor, "B T 2F"]:
+    ) -> Float[Tensor, "B T V"]:
         """Time embeddings of the frames.
 
         Args:
@@ -225,9 +225,9 @@ class LSTMMotion(nn.Module):
 
     def forward(
         self,
-        t: Float[Tensor, "B T"],
+        t: Real[Tensor, "B T"],
         c: Float[Tensor, "B C"] | None = None,
-        motion_z: Float[Tensor, "B L Z"] | None = None,
+        motion_z: Float[Tensor, "_ L Z"] | None = None,
         *,
         first_code: int | Int64[Tensor, " B"] = 0,
     ) -> Float[Tensor, "B T D"]:

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
 from stylegan_v.networks.geometry import Level, levels
@@ -155,9 +155,9 @@ class SynthesisNetwork(nn.Module):
     def forward(
         self,
         ws: Float[Tensor, "B L D"],
-        t: Float[Tensor, "B T"],
+        t: Real[Tensor, "B T"],
         c: Float[Tensor, "B C"] | None = None,
-        motion_z: Float[Tensor, "B K Z"] | None = None,
+        motion_z: Float[Tensor, "_ K Z"] | None = None,
         *,
         first_code: int | Int64[Tensor, " B"] = 0,
         noise_mode: NoiseMode | None = None,

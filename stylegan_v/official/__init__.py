@@ -1,5 +1,13 @@
 """Official StyleGAN-V: its released weights and its training settings, in our terms."""
 
+from stylegan_v.official.networks import build_discriminator, build_generator, discriminator_names, generator_names
 from stylegan_v.official.settings import derive_settings, frame_sampler_config
 
-__all__ = ["derive_settings", "frame_sampler_config"]
+__all__ = [
+    "build_discriminator",
+    "build_generator",
+    "derive_settings",
+    "discriminator_names",
+    "frame_sampler_config",
+    "generator_names",
+]

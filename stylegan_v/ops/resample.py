@@ -68,13 +68,13 @@ def upfirdn2d(
     return x[:, :, ::down, ::down]
 
 
-def upsample2d(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C 2H 2W"]:
+def upsample2d(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
     """Twice the size: ``upfirdn2d`` with up 2, padding (2, 1, 2, 1), gain 4."""
     size = (2 * x.shape[2], 2 * x.shape[3])
     return _Spread.apply(x, 4.0, 2, 1, size)
 
 
-def downsample2d(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H/2 W/2"]:
+def downsample2d(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
     """Half the size: ``upfirdn2d`` with down 2, padding 1 on all sides."""
     return _Gather.apply(x, 1.0, 2, 1)
 
