@@ -1,0 +1,304 @@
+"""The LightningDataModules: where the clips of a run come from.
+
+A batch is {clip: uint8 [B, T, 3, H, W], t: int64 [B, T], c: float32 [B, c_dim], n: int64 [B], update: int64 [B]}, with
+B the clips of this rank; it becomes float on the device.
+"""
+
+from __future__ import annotations
+
+import torchvision_guard  # noqa: F401  (before Lightning, which imports torchvision)
+
+# isort: split
+import logging
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from datasets.clips import ClipSampler, SparseClips, crop_box
+from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
+from datasets.frame_sampling import FrameSampler, RandomSpans
+from datasets.index import VideoIndex
+from datasets.synthetic import SpriteVideo, SyntheticVideo
+from errors import InputError
+
+_log = logging.getLogger(__name__)
+_SMALLEST_SIDE = 16
+
+
+def _num_cores() -> int:
+    """Cores this process may use; systems other than Linux only say how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ClipDataModule(LightningDataModule):
+    """Endless training clips of a collection of videos; a subclass says of which.
+
+    Args:
+        resolution: Side, or height and width, of the clips in pixels; each at least 16.
+        frame_sampler: Which frames of a video make a clip; None: `RandomSpans` with its defaults.
+        batch_size: Clips per update, of all ranks together; a multiple of their number.
+        num_workers: Processes that read and scale clips, at most one per CPU core; 0: the training process does it.
+        prefetch_factor: Batches that each worker prepares ahead.
+        timeout: Seconds after which a batch that does not come is an error; 0: wait for ever.
+        seed: Decides order of the videos, frames, crops and flips.
+        flip: Mirror half of the clips left to right.
+        random_crop: Cut clips out at random places; otherwise at the centre.
+
+    Attributes:
+        videos: The collection; like the next four, there after ``setup("fit")``.
+        video_lengths: Frames of each video that training looks at, int64 [N].
+        labels: Conditions of the videos, float32 [N, c_dim].
+        c_dim: Number of classes or width of the condition; 0 without labels.
+        fps: Frames per second of the videos (of the middle one).
+        start_update: The update whose clips come first; saved with the run as the position in the data.
+    """
+
+    videos: VideoCollection
+    fps: float
+
+    def __init__(
+        self,
+        resolution: int | tuple[int, int],
+        frame_sampler: FrameSampler | None = None,
+        batch_size: int = 16,
+        num_workers: int = 3,
+        prefetch_factor: int = 2,
+        timeout: float = 300.0,
+        seed: int = 0,
+        flip: bool = False,
+        random_crop: bool = False,
+    ) -> None:
+        super().__init__()
+        self.resolution = (resolution, resolution) if isinstance(resolution, int) else tuple(resolution)
+        if min(self.resolution) < _SMALLEST_SIDE:
+            raise InputError(
+                f"resolution: {resolution} is not possible; each side needs at least {_SMALLEST_SIDE} pixels"
+            )
+        if batch_size < 1:
+            raise InputError(f"batch_size: {batch_size} clips make no batch; give at least 1")
+        self.frame_sampler = frame_sampler or RandomSpans()
+        self.batch_size, self.num_workers, self.prefetch_factor = batch_size, num_workers, prefetch_factor
+        self.timeout, self.seed, self.flip, self.random_crop = timeout, seed, flip, random_crop
+        self.sampler = ClipSampler(batch_size)
+
+    @abstractmethod
+    def collect(self) -> VideoCollection:
+        """Finds the videos; called once per process."""
+
+    @property
+    def video_lengths(self) -> Int64[np.ndarray, " N"]:
+        return np.minimum(self.videos.lengths, self.frame_sampler.max_num_frames)
+
+    @property
+    def labels(self) -> Float32[np.ndarray, "N c_dim"]:
+        return self.videos.labels
+
+    @property
+    def c_dim(self) -> int:
+        return self.labels.shape[1]
+
+    @property
+    def start_update(self) -> int:
+        return self.sampler.start
+
+    @start_update.setter
+    def start_update(self, update: int) -> None:
+        self.sampler.start = update
+
+    def setup(self, stage: str | None = None) -> None:
+        if not hasattr(self, "videos"):
+            self.videos = self.collect()
+        if self.trainer is not None:
+            self.sampler.rank, self.sampler.world_size = self.trainer.global_rank, self.trainer.world_size
+        if self.batch_size % self.sampler.world_size:
+            raise InputError(
+                f"batch_size: {self.batch_size} clips cannot be shared equally by {self.sampler.world_size} processes; "
+                "give a multiple of their number"
+            )
+
+    def clips(self) -> SparseClips:
+        """The clips by address (update, n)."""
+        return SparseClips(
+            self.videos,
+            self.frame_sampler,
+            self.resolution,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            flip=self.flip,
+            random_crop=self.random_crop,
+        )
+
+    def train_dataloader(self) -> ClipLoader:
+        # Each worker runs torch with one thread; more of them than cores only wait for each other.
+        num_workers = min(self.num_workers, _num_cores())
+        workers: dict[str, Any] = {}
+        if num_workers:
+            workers = {"persistent_workers": True, "prefetch_factor": self.prefetch_factor, "timeout": self.timeout}
+        return ClipLoader(
+            DataLoader(
+                self.clips(),
+                batch_sampler=self.sampler,
+                num_workers=num_workers,
+                pin_memory=torch.cuda.is_available(),
+                **workers,
+            )
+        )
+
+    def on_before_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        # The position moves with the batches that are used, not with those that were fetched ahead.
+        if self.trainer is not None and self.trainer.training:
+            self.start_update = int(batch["update"][0]) + 1
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"update": self.start_update}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.start_update = int(state_dict["update"])
+
+
+class ClipLoader:
+    """The batches of a `DataLoader`, without being one.
+
+    Lightning would rebuild a `DataLoader` around a sampler of its own where there are several processes; `ClipSampler`
+    already gives each its share.
+
+    Args:
+        loader: Where the batches come from.
+    """
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        # A generator, so that asking for an iterator starts no workers: Lightning asks once just to see that it can.
+        yield from self.loader
+
+
+class VideoFolder(ClipDataModule):
+    """Clips of the videos below a folder, or inside a zip or a prepared store.
+
+    Args:
+        root: The folder, zip or store.
+        resolution: Side, or height and width, of the clips in pixels; each at least 16.
+        frame_sampler: Which frames of a video make a clip; None: `RandomSpans` with its defaults.
+        batch_size: Clips per update, of all ranks together; a multiple of their number.
+        num_workers: Processes that read and scale clips, at most one per CPU core; 0: the training process does it.
+        prefetch_factor: Batches that each worker prepares ahead.
+        timeout: Seconds after which a batch that does not come is an error; 0: wait for ever.
+        seed: Decides order of the videos, frames, crops and flips.
+        flip: Mirror half of the clips left to right.
+        random_crop: Cut clips out at random places; otherwise at the centre.
+        labelled: Condition on the labels of the videos; every one of them must have one then.
+        cache_dir: Where the scan is remembered; None: a cache folder of the user's account.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        resolution: int | tuple[int, int],
+        frame_sampler: FrameSampler | None = None,
+        batch_size: int = 16,
+        num_workers: int = 3,
+        prefetch_factor: int = 2,
+        timeout: float = 300.0,
+        seed: int = 0,
+        flip: bool = False,
+        random_crop: bool = False,
+        labelled: bool = False,
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        super().__init__(
+            resolution, frame_sampler, batch_size, num_workers, prefetch_factor, timeout, seed, flip, random_crop
+        )
+        self.root, self.labelled, self.cache_dir = Path(root), labelled, cache_dir
+
+    def prepare_data(self) -> None:
+        # Once per machine; the other processes then find the scan in the cache.
+        self._scan(progress=True)
+
+    def collect(self) -> VideoCollection:
+        videos = IndexedVideos(self._scan(progress=False), self.frame_sampler.num_frames, labelled=self.labelled)
+        self.fps = float(np.median([video.fps for video in videos.index.videos]))
+        self._report(videos.index)
+        return videos
+
+    def setup(self, stage: str | None = None) -> None:
+        super().setup(stage)
+        if stage == "fit" and self.trainer is not None and self.trainer.is_global_zero:
+            folder = Path(self.trainer.default_root_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.videos.index.save(folder / "index.json")
+
+    def _scan(self, *, progress: bool) -> VideoIndex:
+        from datasets.index import scan  # with the decoders; generated videos do without
+
+        return scan(self.root, cache_dir=self.cache_dir, progress=progress)
+
+    def _report(self, index: VideoIndex) -> None:
+        for video in index.skipped:
+            _log.warning("%s: skipped: %s", video.name, video.reason)
+        boxes = [crop_box((video.height, video.width), self.resolution)[2:] for video in index.videos]
+        small = sum(box < self.resolution[0] for box, _ in boxes)
+        _log.info("%s: %d videos, %d skipped", self.root, len(index.videos), len(index.skipped))
+        if small:
+            _log.warning("%s: %d videos are smaller than the resolution and are enlarged", self.root, small)
+
+
+class SyntheticVideos(ClipDataModule):
+    """Clips of videos made on the fly; each seed is a video.
+
+    Args:
+        num_videos: How many there are.
+        num_frames: Length of each.
+        resolution: Side, or height and width, of the clips in pixels; each at least 16.
+        first_seed: Seed of the first video; an offset beyond ``num_videos`` gives held-out ones.
+        video: What is shown: makes a video from (seed, num_frames, size).
+        frame_sampler: Which frames of a video make a clip; None: `RandomSpans` with its defaults.
+        batch_size: Clips per update, of all ranks together; a multiple of their number.
+        num_workers: Processes that render clips, at most one per CPU core; 0: the training process does it.
+        prefetch_factor: Batches that each worker prepares ahead.
+        timeout: Seconds after which a batch that does not come is an error; 0: wait for ever.
+        seed: Decides order of the videos and frames.
+        labelled: Condition on the class of the videos.
+    """
+
+    def __init__(
+        self,
+        num_videos: int,
+        num_frames: int,
+        resolution: int | tuple[int, int],
+        first_seed: int = 0,
+        video: Callable[[int, int, tuple[int, int]], SyntheticVideo] = SpriteVideo,
+        frame_sampler: FrameSampler | None = None,
+        batch_size: int = 16,
+        num_workers: int = 3,
+        prefetch_factor: int = 2,
+        timeout: float = 300.0,
+        seed: int = 0,
+        labelled: bool = False,
+    ) -> None:
+        super().__init__(resolution, frame_sampler, batch_size, num_workers, prefetch_factor, timeout, seed)
+        if num_videos < 1:
+            raise InputError(f"num_videos: {num_videos} videos are no data; give at least 1")
+        if num_frames < self.frame_sampler.num_frames:
+            raise InputError(
+                f"num_frames: videos of {num_frames} frames have no clips of {self.frame_sampler.num_frames}; raise it"
+            )
+        self.num_videos, self.num_frames, self.first_seed = num_videos, num_frames, first_seed
+        self.video, self.labelled = video, labelled
+
+    def collect(self) -> VideoCollection:
+        videos = RenderedVideos(
+            self.video, self.first_seed, self.num_videos, self.num_frames, self.resolution, labelled=self.labelled
+        )
+        self.fps = videos.open(0).fps
+        return videos

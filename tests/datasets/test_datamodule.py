@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from PIL import Image
+from pytorch_lightning import LightningModule, Trainer
+from torch import Tensor
+
+from datasets.datamodule import ClipDataModule, SyntheticVideos, VideoFolder
+from datasets.frame_sampling import HeavyTailed, RandomSpans
+from datasets.synthetic import SpriteVideo
+from errors import InputError
+
+
+def synthetic(**settings: object) -> SyntheticVideos:
+    return SyntheticVideos(
+        **{"num_videos": 5, "num_frames": 40, "resolution": 16, "batch_size": 4, "num_workers": 0, **settings}
+    )
+
+
+def batches(data: ClipDataModule, count: int) -> list[dict[str, Tensor]]:
+    return list(itertools.islice(data.train_dataloader(), count))
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def write_frames(folder: Path, lengths: dict[str, int], size: tuple[int, int] = (16, 24)) -> None:
+    for name, length in lengths.items():
+        (folder / name).mkdir(parents=True)
+        for i, frame in enumerate(SpriteVideo(len(name), length, size).read(range(length))):
+            Image.fromarray(frame.permute(1, 2, 0).numpy()).save(folder / name / f"{i}.png")
+
+
+class Recorder(LightningModule):
+    """Learns nothing; remembers the addresses of the clips it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.seen: list[tuple[int, list[int]]] = []
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        self.seen.append((int(batch["update"][0]), batch["n"].tolist()))
+        self.optimizers().step()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(data: ClipDataModule, folder: Path, ckpt_path: Path | None = None, **settings: object) -> tuple[list, Trainer]:
+    module = Recorder()
+    trainer = Trainer(
+        default_root_dir=folder,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **{"use_distributed_sampler": False, **settings},
+    )
+    trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
+    return module.seen, trainer
+
+
+def test_a_batch_of_synthetic_videos() -> None:
+    data = synthetic(resolution=(16, 32), batch_size=6, first_seed=100)
+    data.setup("fit")
+    (batch,) = batches(data, 1)
+    assert {key: (value.dtype, tuple(value.shape)) for key, value in batch.items()} == {
+        "clip": (torch.uint8, (6, 3, 3, 16, 32)),
+        "t": (torch.int64, (6, 3)),
+        "c": (torch.float32, (6, 0)),
+        "n": (torch.int64, (6,)),
+        "update": (torch.int64, (6,)),
+    }
+    assert batch["n"].tolist() == list(range(6)) and batch["update"].tolist() == [0] * 6
+    seeds = [100 + data.clips().video_at(n) for n in range(6)]
+    for seed, clip, t in zip(seeds, batch["clip"], batch["t"], strict=True):
+        assert torch.equal(clip, SpriteVideo(seed, 40, (16, 32)).read(t.tolist()))
+
+
+def test_what_a_set_up_module_says_of_itself() -> None:
+    data = synthetic(num_frames=2000, frame_sampler=RandomSpans(max_num_frames=500), labelled=True)
+    data.setup("fit")
+    assert data.resolution == (16, 16)
+    assert data.video_lengths.tolist() == [500] * 5 and data.video_lengths.dtype == np.int64
+    assert data.c_dim == 4 and data.labels.dtype == np.float32
+    assert data.labels.argmax(axis=1).tolist() == [SpriteVideo(seed, 1, (16, 16)).label for seed in range(5)]
+    assert data.fps == 25.0
+
+
+def test_workers_give_the_same_batches_in_the_same_order() -> None:
+    alone, helped = synthetic(), synthetic(num_workers=2)
+    for data in [alone, helped]:
+        data.setup("fit")
+    for first, second in zip(batches(alone, 5), batches(helped, 5), strict=True):
+        assert same(first, second)
+
+
+def test_the_ranks_together_show_what_one_process_would() -> None:
+    whole = synthetic()
+    whole.setup("fit")
+    for rank in range(2):
+        part = synthetic()
+        part.setup("fit")
+        part.sampler.rank, part.sampler.world_size = rank, 2
+        for all_clips, own in zip(batches(whole, 3), batches(part, 3), strict=True):
+            assert same({key: value[rank::2] for key, value in all_clips.items()}, own)
+
+
+def test_the_position_is_part_of_the_state() -> None:
+    data, resumed = synthetic(), synthetic()
+    data.setup("fit")
+    expected = batches(data, 8)[7]
+    data.start_update = 7
+    resumed.load_state_dict(data.state_dict())
+    resumed.setup("fit")
+    assert data.state_dict() == {"update": 7}
+    assert same(batches(resumed, 1)[0], expected)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_training_resumes_where_it_stopped(tmp_path: Path, num_workers: int) -> None:
+    seen, trainer = fit(synthetic(num_workers=num_workers), tmp_path, max_steps=3)
+    assert [update for update, _ in seen] == [0, 1, 2]
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    seen, _ = fit(synthetic(num_workers=num_workers), tmp_path, tmp_path / "last.ckpt", max_steps=6)
+    assert [update for update, _ in seen] == [3, 4, 5]
+
+
+def test_short_epochs_go_on_with_the_data(tmp_path: Path) -> None:
+    seen, _ = fit(synthetic(), tmp_path, limit_train_batches=2, max_epochs=3)
+    assert [update for update, _ in seen] == [0, 1, 2, 3, 4, 5]
+
+
+class RankRecorder(Recorder):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def on_train_end(self) -> None:
+        (self.folder / f"{self.global_rank}.json").write_text(json.dumps(self.seen))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replace_sampler", [False, True])
+def test_two_processes_share_the_batches(tmp_path: Path, replace_sampler: bool) -> None:
+    """Also where Lightning is left to put samplers of its own into data loaders."""
+    trainer = Trainer(
+        default_root_dir=tmp_path,
+        accelerator="cpu",
+        devices=2,
+        strategy="ddp_fork",
+        max_steps=2,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=replace_sampler,
+    )
+    trainer.fit(RankRecorder(tmp_path), datamodule=synthetic())
+    assert json.loads((tmp_path / "0.json").read_text()) == [[0, [0, 2]], [1, [0, 2]]]
+    assert json.loads((tmp_path / "1.json").read_text()) == [[0, [1, 3]], [1, [1, 3]]]
+
+
+def test_a_folder_of_frames(tmp_path: Path) -> None:
+    write_frames(tmp_path / "data", {"a": 12, "b": 5, "short": 2})
+    data = VideoFolder(tmp_path / "data", 16, RandomSpans(3), batch_size=2, num_workers=0, cache_dir=tmp_path / "cache")
+    fit(data, tmp_path / "run", max_steps=1)
+    assert data.video_lengths.tolist() == [12, 5]
+
+    shown = batches(data, 4)
+    expected = {"a": SpriteVideo(1, 12, (16, 24)), "b": SpriteVideo(1, 5, (16, 24))}
+    for update, batch in enumerate(shown, start=data.start_update):
+        for n in range(2):
+            name = data.videos.index.videos[data.clips().video_at(update * 2 + n)].name
+            frames = expected[name].read(batch["t"][n].tolist())
+            assert torch.equal(batch["clip"][n], frames[:, :, :, 4:20])
+
+    index = json.loads((tmp_path / "run" / "index.json").read_text())
+    assert "2 frames are fewer than the 3 of a clip" in json.dumps(index)
+
+
+def test_labels_of_a_folder(tmp_path: Path) -> None:
+    write_frames(tmp_path / "data", {"a": 4, "b": 4, "c": 2})
+    labels = [["a/0.png", 0], ["b/0.png", 1], ["c/0.png", 2]]
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps({"labels": labels}))
+    data = VideoFolder(tmp_path / "data", 16, num_workers=0, labelled=True, cache_dir=tmp_path / "cache")
+    data.setup("fit")
+    assert data.labels.tolist() == [[1, 0, 0], [0, 1, 0]], "the class of the short video still counts"
+    assert data.c_dim == 3
+    unconditional = VideoFolder(tmp_path / "data", 16, num_workers=0, cache_dir=tmp_path / "cache")
+    unconditional.setup("fit")
+    assert unconditional.c_dim == 0
+
+
+def test_a_missing_label_is_refused(tmp_path: Path) -> None:
+    write_frames(tmp_path / "data", {"a": 4, "b": 4})
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps({"labels": [["a/0.png", 0]]}))
+    data = VideoFolder(tmp_path / "data", 16, labelled=True, cache_dir=tmp_path / "cache")
+    with pytest.raises(InputError, match="label"):
+        data.setup("fit")
+
+
+def test_a_clip_longer_than_every_video_is_refused(tmp_path: Path) -> None:
+    write_frames(tmp_path / "data", {"a": 4, "b": 5})
+    data = VideoFolder(tmp_path / "data", 16, RandomSpans(6), cache_dir=tmp_path / "cache")
+    with pytest.raises(InputError, match=r"6 frames, but the longest video .* has 5"):
+        data.setup("fit")
+
+
+def test_impossible_settings_are_refused() -> None:
+    with pytest.raises(InputError, match="resolution"):
+        synthetic(resolution=(15, 64))
+    with pytest.raises(InputError, match="batch_size"):
+        synthetic(batch_size=0)
+    with pytest.raises(InputError, match="num_frames"):
+        synthetic(num_frames=2)
+    with pytest.raises(InputError, match="num_videos"):
+        synthetic(num_videos=0)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    data = synthetic(batch_size=5)
+    data.sampler.world_size = 2
+    with pytest.raises(InputError, match="5 clips cannot be shared equally by 2 processes"):
+        data.setup("fit")
+
+
+def test_a_config_injects_sampler_and_scene() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(ClipDataModule, "data")
+    sampler = {"class_path": "datasets.frame_sampling.HeavyTailed", "init_args": {"num_frames": 4}}
+    scene = {"class_path": "datasets.synthetic.SpriteVideo", "init_args": {"max_sprites": 1, "fps": 10.0}}
+    arguments = {"num_videos": 2, "num_frames": 50, "resolution": [16, 32], "frame_sampler": sampler, "video": scene}
+    config = {"data": {"class_path": "datasets.datamodule.SyntheticVideos", "init_args": arguments}}
+    data = parser.instantiate(parser.parse_object(config)).data
+    data.setup("fit")
+    assert isinstance(data.frame_sampler, HeavyTailed) and data.frame_sampler.num_frames == 4
+    assert data.resolution == (16, 32) and data.fps == 10.0
+    assert len(data.videos.open(0).sprites) == 1
