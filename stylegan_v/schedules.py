@@ -1,8 +1,25 @@
-"""What follows from batch size, resolution and counters: learning-rate correction, R1 weight, EMA decay."""
+"""When and how strongly things act: what follows from batch size, resolution, intervals and counters."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class GeneratorRegularization:
+    """What StyleGAN2 adds to the generator's loss; all of it off, as StyleGAN-V trains.
+
+    Args:
+        pl_weight: Weight of the path length penalty; 0 leaves the phase out.
+        pl_every: Updates between two path length steps; the learning rate is corrected for it even at weight 0.
+        style_mixing_prob: Share of generated clips whose later layers take the style of a second latent, [0, 1].
+    """
+
+    pl_weight: float = 0.0
+    pl_every: int = 4
+    style_mixing_prob: float = 0.0
 
 
 def correct_for_lazy_regularization(optimizer: Optimizer, interval: int) -> None:

@@ -1,0 +1,72 @@
+"""What data, networks and devices must agree on before a run starts; a refusal names the configuration keys."""
+
+from __future__ import annotations
+
+from datasets.datamodule import ClipDataModule
+from errors import InputError
+from stylegan_v.distributed import OwnReductionDDPStrategy
+from stylegan_v.networks import Discriminator, Generator
+
+_PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def check_agreement(generator: Generator, discriminator: Discriminator, data: ClipDataModule) -> None:
+    """Refuses networks that do not fit each other or the data.
+
+    Raises:
+        InputError: Resolution, number of frames or number of labels differ.
+    """
+    num_frames = data.frame_sampler.num_frames
+    _same("data.frame_sampler.num_frames", num_frames, "model.discriminator.num_frames", discriminator.num_frames)
+    for key, network in (("model.generator", generator), ("model.discriminator", discriminator)):
+        _same("data.resolution", tuple(data.resolution), f"{key}.resolution", tuple(network.resolution))
+        _same("data.c_dim", data.c_dim, f"{key}.c_dim", network.c_dim)
+
+
+def check_trainer(strategy: object, precision: str, num_ranks: int) -> None:
+    """Refuses ways of training that would give wrong gradients.
+
+    Args:
+        strategy: Lightning's strategy.
+        precision: Lightning's name of the precision.
+        num_ranks: Processes that train together.
+
+    Raises:
+        InputError: Several processes without `OwnReductionDDPStrategy`, or a precision that scales losses.
+    """
+    if num_ranks > 1 and not isinstance(strategy, OwnReductionDDPStrategy):
+        name = type(strategy).__name__
+        raise InputError(f"trainer.strategy: {name} does not suit two alternating optimisers; use auto or ddp")
+    if precision not in _PRECISIONS:
+        raise InputError(f"trainer.precision: {precision} is not supported; use one of {', '.join(_PRECISIONS)}")
+
+
+def check_split(batch_size: int, num_ranks: int, num_micro_batches: int, group_size: int) -> None:
+    """Refuses a batch that cannot be dealt out in equal parts that are whole minibatch-std groups.
+
+    Args:
+        batch_size: Clips of the global batch.
+        num_ranks: Processes that train together.
+        num_micro_batches: Parts of one process.
+        group_size: Clips that minibatch standard deviation compares.
+
+    Raises:
+        InputError: It does not come out even.
+    """
+    parts = num_ranks * num_micro_batches
+    if num_micro_batches < 1 or batch_size % parts:
+        raise InputError(
+            f"data.batch_size: {batch_size} clips cannot be dealt out evenly to {num_ranks} devices in "
+            f"model.num_micro_batches = {num_micro_batches} parts each; choose a multiple of {max(parts, 1)}"
+        )
+    if (batch_size // parts) % max(group_size, 1):
+        raise InputError(
+            f"model.discriminator.mbstd_group_size: groups of {group_size} do not divide the {batch_size // parts} "
+            f"clips of one part (data.batch_size {batch_size} / {num_ranks} devices / model.num_micro_batches "
+            f"{num_micro_batches}); change one of them"
+        )
+
+
+def _same(key: str, value: object, other_key: str, other: object) -> None:
+    if value != other:
+        raise InputError(f"{key} is {value} but {other_key} is {other}: make them equal")

@@ -1,0 +1,311 @@
+"""The video GAN in training: the adversarial step of StyleGAN-V as verbs, the averaged generator, the counters.
+
+Shape legend
+    B       clips of a micro-batch
+    L, D    layers that take a style, width of a style (``w_dim``)
+
+Clip ``n`` of the global batch belongs to part n mod P, with P = ranks x micro-batches; everything drawn for it is a
+function of (seed, update, phase, n), and gradients are means over the parts. So every split of a batch, over processes
+or micro-batches, gives the gradients of the whole, minibatch standard deviation included.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pytorch_lightning import LightningModule
+from pytorch_lightning.cli import OptimizerCallable
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor
+
+from datasets.datamodule import ClipDataModule
+from errors import InputError
+from stylegan_v import losses, schedules
+from stylegan_v.agreement import check_agreement, check_split, check_trainer
+from stylegan_v.augment import AdaptiveProbability, AugmentPipe
+from stylegan_v.distributed import average_over_ranks, num_ranks, summed_over_ranks
+from stylegan_v.networks import Discriminator, Generator
+from stylegan_v.noise import AddressedRandom
+from stylegan_v.steps import DivergenceGuard, Means, all_finite, gradient_norm, gradients_of, move_average, step_if
+from stylegan_v.training_clips import Clips, draw_inputs, generate, split
+
+_COUNTERS = ("updates", "num_clips", "num_frames")
+
+
+class VideoGAN(LightningModule):
+    """StyleGAN-V (Skorokhodov et al. 2022) with lazy regularisation, adaptive augmentation and an averaged generator.
+
+    Args:
+        generator: Latents and times to frames.
+        discriminator: Clips and times to one logit each.
+        g_optimizer: Optimiser of the generator; its learning rate and betas are corrected for ``pl_every``.
+        d_optimizer: Optimiser of the discriminator, corrected for ``r1_every``.
+        augment: Transforms what the discriminator sees; None shows it the clips as they are.
+        ada: Probability of each of these transforms; None with ``augment``: adaptive with its defaults.
+        r1_gamma: Weight of the R1 penalty; None: 0.0002 H W / batch size; 0 leaves the phase out.
+        r1_every: Updates between two R1 steps.
+        generator_regularization: Path length penalty and style mixing.
+        ema_kclips: Half-life of the averaged generator, thousands of clips; None: 10 batch size / 32.
+        ema_rampup: Largest half-life as a share of the clips seen so far; None: no ramp-up.
+        total_kimg: Length of the run, thousands of real frames shown.
+        num_micro_batches: Parts in which a process works through its share of a batch, to save memory.
+        freeze_d: Number of first discriminator layers that stay as they are.
+        max_bad_updates: So many steps of one phase in a row with a loss or gradient that is not finite end the run.
+    """
+
+    reduces_own_gradients = True  # see `distributed.OwnReductionDDPStrategy`
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        *,
+        g_optimizer: OptimizerCallable = lambda params: torch.optim.Adam(
+            params, lr=0.0025, betas=(0.0, 0.99), eps=1e-8, fused=True
+        ),
+        d_optimizer: OptimizerCallable = lambda params: torch.optim.Adam(
+            params, lr=0.0025, betas=(0.0, 0.99), eps=1e-8, fused=True
+        ),
+        augment: AugmentPipe | None = None,
+        ada: AdaptiveProbability | None = None,
+        r1_gamma: float | None = None,
+        r1_every: int = 16,
+        generator_regularization: schedules.GeneratorRegularization = schedules.GeneratorRegularization(),  # noqa: B008
+        ema_kclips: float | None = None,
+        ema_rampup: float | None = 0.05,
+        total_kimg: float = 25000,
+        num_micro_batches: int = 1,
+        freeze_d: int = 0,
+        max_bad_updates: int = 20,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator, self.discriminator = generator, discriminator
+        self.generator_ema = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.discriminator.freeze_layers(freeze_d)
+        self.g_optimizer, self.d_optimizer = g_optimizer, d_optimizer
+        if ada is not None and augment is None:
+            raise InputError("model.ada: there is nothing to apply with this probability; give model.augment too")
+        self.augment, self.augment_p = augment, 0.0
+        self.ada = AdaptiveProbability() if ada is None and augment is not None else ada
+        self.r1_gamma, self.r1_every = r1_gamma, r1_every
+        self.regularization = generator_regularization
+        self.ema_kclips, self.ema_rampup = ema_kclips, ema_rampup
+        self.total_kimg, self.num_micro_batches = total_kimg, num_micro_batches
+        self.register_buffer("mean_path_length", torch.zeros(()))
+        self.updates = self.num_clips = self.num_frames = 0
+        self.guard = DivergenceGuard(max_bad_updates)
+        self.finite: dict[str, Tensor] = {}  # whether the steps of this update were taken, by phase
+        self.latest: dict[str, Tensor] = {}  # what was last measured, by name
+
+    # The algorithm (StyleGAN2-ADA's loop with StyleGAN-V's clips; all phases run in update 0).
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        numbers = list(range(self.global_rank, self.data.batch_size, self.trainer.world_size))
+        reals = split(batch, numbers, self.num_micro_batches)
+        self.update_generator(reals)
+        if self.regularization.pl_weight > 0 and self.updates % self.regularization.pl_every == 0:
+            self.update_path_length(reals)
+        self.update_discriminator(reals)
+        if self.gamma > 0 and self.updates % self.r1_every == 0:
+            self.update_r1(reals)
+        self.update_ema()
+        self.update_counters()
+        self.update_augmentation()
+        self.report()
+
+    def update_generator(self, reals: list[Clips]) -> None:
+        """Moves the generator towards clips that the discriminator takes for real."""
+        with self.step("generator", self.optimizers()[0]) as means:
+            for real in reals:
+                fake, ws = self.generate(real.numbers, "generator")
+                logits = self.judge(fake, "generator")
+                loss = losses.generator_loss(logits)
+                self.manual_backward(loss / len(reals))
+                means.record({"loss/g": loss, "w": ws[:, 0].mean(dim=0)})
+
+    def update_path_length(self, reals: list[Clips]) -> None:
+        """Evens out how far clips move with their styles (StyleGAN2, section 3.2), on the first half of the batch."""
+        half = (self.data.batch_size + 1) // 2
+        parts = [numbers for real in reals if (numbers := [n for n in real.numbers if n < half])]
+        gain = self.regularization.pl_weight * self.regularization.pl_every * num_ranks()
+        with self.step("path_length", self.optimizers()[0]) as means:
+            # The penalty couples all clips through their mean: all lengths first, then its gradient by the chain rule.
+            lengths = torch.zeros(half, device=self.device)
+            for numbers in parts:
+                lengths[numbers] = self.path_lengths(numbers).detach()
+            lengths = summed_over_ranks(lengths).requires_grad_()
+            penalty, mean = losses.path_length_deviation(lengths, self.mean_path_length)
+            (slopes,) = torch.autograd.grad(penalty, lengths)
+            for numbers in parts:
+                self.manual_backward((self.path_lengths(numbers) * slopes[numbers]).sum() * gain)
+            means |= {"loss/path_length": penalty.detach(), "path_length": mean}
+        self.mean_path_length.copy_(torch.where(self.finite["path_length"], mean, self.mean_path_length))
+
+    def update_discriminator(self, reals: list[Clips]) -> None:
+        """Moves the discriminator towards telling real clips from generated ones."""
+        with self.step("discriminator", self.optimizers()[1]) as means:
+            for real in reals:
+                with torch.no_grad():
+                    fake, ws = self.generate(real.numbers, "discriminator")
+                fake_logits = self.judge(fake, "discriminator/fake")
+                fake_loss = losses.fake_loss(fake_logits)
+                self.manual_backward(fake_loss / len(reals))
+                real_logits = self.judge(real, "discriminator/real")
+                real_loss = losses.real_loss(real_logits)
+                self.manual_backward(real_loss / len(reals))
+                means.record({"loss/d": fake_loss.detach() + real_loss.detach(), "w": ws[:, 0].mean(dim=0)})
+                means.record({"scores/fake": fake_logits.mean(), "scores/real": real_logits.mean()})
+                means.record({"signs/fake": fake_logits.sign().mean(), "signs/real": real_logits.sign().mean()})
+                if self.ada is not None:
+                    self.ada.observe(real_logits.detach())
+
+    def update_r1(self, reals: list[Clips]) -> None:
+        """Flattens the discriminator around real clips (R1, Mescheder et al. 2018); differentiates twice."""
+        with self.step("r1", self.optimizers()[1]) as means:
+            for real in reals:
+                real = replace(real, clip=real.clip.detach().requires_grad_())
+                penalty = losses.r1_penalty(self.judge(real, "r1"), real.clip)
+                self.manual_backward(penalty * (self.gamma / 2 * self.r1_every / len(reals)))
+                means.record({"loss/r1": penalty})
+
+    def update_ema(self) -> None:
+        """Moves the averaged generator's parameters towards the generator's and copies its buffers."""
+        batch_size = self.data.batch_size
+        kclips = schedules.default_ema_kclips(batch_size) if self.ema_kclips is None else self.ema_kclips
+        beta = schedules.ema_beta(batch_size, kclips, rampup=self.ema_rampup, num_clips=self.num_clips)
+        move_average(self.generator_ema, self.generator, beta)
+
+    def update_counters(self) -> None:
+        """Counts the update; ends the run after ``total_kimg``."""
+        self.updates += 1
+        self.num_clips += self.data.batch_size
+        self.num_frames += self.data.batch_size * self.discriminator.num_frames
+        self.data.start_update = self.updates  # where the sampler of a resumed run begins
+        self.stop_when_done()
+
+    def update_augmentation(self) -> None:
+        """Adapts the probability of augmentation to how sure the discriminator was of real clips."""
+        if self.ada is not None:
+            self.ada.update(self.data.batch_size, summed_over_ranks)
+
+    # What the verbs are made of.
+
+    @contextmanager
+    def step(self, phase: str, optimizer: LightningOptimizer) -> Iterator[Means]:
+        """One step of one optimiser on the gradients that the body leaves behind.
+
+        They are averaged over ranks, together with what the body records; where any of it is not finite, neither
+        parameters nor running means move.
+        """
+        means = Means(self.num_micro_batches)
+        optimizer.zero_grad()
+        with self.toggled_optimizer(optimizer):
+            yield means
+        gradients = gradients_of(optimizer.optimizer)
+        average_over_ranks([*gradients, *means.values()])
+        self.on_gradients(phase)
+        norm = gradient_norm(gradients)
+        finite = self.finite[phase] = all_finite(norm, *means.values())
+        step_if(finite, optimizer.optimizer, optimizer)
+        torch.clear_autocast_cache()  # or the next phase would see the parameters as they were before this step
+        if "w" in means:
+            mapping = self.generator.mapping
+            mapping.track(torch.where(finite, means.pop("w"), mapping.w_avg))
+        self.latest |= means | {f"grad_norm/{phase}": norm}
+
+    def on_gradients(self, phase: str) -> None:
+        """Called before each step, when the parameters of its optimiser hold the gradients of the whole batch."""
+
+    def generate(self, numbers: list[int], phase: str) -> tuple[Clips, Float[Tensor, "B L D"]]:
+        """Generated clips, and their styles, for these clips of the global batch."""
+        inputs = draw_inputs(self.generator, self.data, self.updates, phase, numbers, self.device)
+        clip, ws = generate(self.generator, inputs, self.regularization.style_mixing_prob)
+        return Clips(clip, inputs.t, inputs.c, numbers), ws
+
+    def judge(self, clips: Clips, phase: str) -> Float[Tensor, " B"]:
+        """Logits of clips, augmented as this phase augments them."""
+        clip = clips.clip
+        if self.augment is not None:
+            clip = self.augment(clip, self.augment_p, self.random(phase, clips.numbers))
+        return self.discriminator(clip, clips.t, clips.c)
+
+    def path_lengths(self, numbers: list[int]) -> Float[Tensor, " B"]:
+        """Path lengths of generated clips; calling it again draws the same clips."""
+        fake, ws = self.generate(numbers, "path_length")
+        noise = self.random("path_length/noise", numbers).normal("noise", *fake.clip.shape[1:])
+        return losses.path_lengths(fake.clip, ws, noise)
+
+    def random(self, phase: str, numbers: list[int]) -> AddressedRandom:
+        clips = torch.tensor(numbers).to(self.device, non_blocking=True)
+        return AddressedRandom(self.data.seed, self.updates, phase, clips)
+
+    @property
+    def data(self) -> ClipDataModule:
+        """The data this run trains on."""
+        return self.trainer.datamodule
+
+    @property
+    def gamma(self) -> float:
+        """Weight of the R1 penalty."""
+        data = self.data
+        return schedules.default_r1_gamma(data.resolution, data.batch_size) if self.r1_gamma is None else self.r1_gamma
+
+    def report(self) -> None:
+        """Logs what was measured, stops a run that has diverged; here alone the host waits for the device."""
+        progress = {f"progress/{name}": float(getattr(self, name)) for name in _COUNTERS}
+        progress |= {"progress/kimg": self.num_frames / 1000, "progress/augment": self.augment_p}
+        self.log_dict(self.latest | progress)
+        probability = torch.zeros_like(self.mean_path_length) if self.ada is None else self.ada.p
+        *finite, self.augment_p = torch.stack([*(flag.float() for flag in self.finite.values()), probability]).tolist()
+        self.guard.check(self.updates - 1, dict(zip(self.finite, map(bool, finite), strict=True)))
+        self.finite = {}
+
+    # What Lightning calls.
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            check_agreement(self.generator, self.discriminator, self.data)
+            check_trainer(self.trainer.strategy, self.trainer.precision, self.trainer.world_size)
+            group_size = self.discriminator.mbstd_group_size
+            check_split(self.data.batch_size, self.trainer.world_size, self.num_micro_batches, group_size)
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        g_optimizer = self.g_optimizer(self.generator.parameters())
+        d_optimizer = self.d_optimizer(self.discriminator.parameters())
+        schedules.correct_for_lazy_regularization(g_optimizer, self.regularization.pl_every)
+        schedules.correct_for_lazy_regularization(d_optimizer, self.r1_every)
+        return [g_optimizer, d_optimizer]
+
+    def on_fit_start(self) -> None:
+        # The averaged generator is in evaluation mode on purpose.
+        warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode at the start of training")
+        self.data.start_update = self.updates
+
+    def on_train_start(self) -> None:
+        self.augment_p = 0.0 if self.ada is None else float(self.ada.p)
+        self.stop_when_done()
+
+    def stop_when_done(self) -> None:
+        if self.num_frames >= self.total_kimg * 1000:
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        counters = {name: getattr(self, name) for name in _COUNTERS}
+        checkpoint["counters"] = counters | {"bad_in_a_row": dict(self.guard.bad_in_a_row)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.updates, self.num_clips, self.num_frames = (checkpoint["counters"][name] for name in _COUNTERS)
+        self.guard.bad_in_a_row = dict(checkpoint["counters"]["bad_in_a_row"])
+
+    def train(self, mode: bool = True) -> VideoGAN:
+        super().train(mode)
+        self.generator_ema.eval()  # noise stays constant, running means stay put
+        return self
