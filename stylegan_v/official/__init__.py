@@ -1,5 +1,6 @@
 """Official StyleGAN-V: its released weights and its training settings, in our terms."""
 
+from stylegan_v.official.inference import infer_config
 from stylegan_v.official.networks import build_discriminator, build_generator, discriminator_names, generator_names
 from stylegan_v.official.settings import derive_settings, frame_sampler_config
 
@@ -10,4 +11,5 @@ __all__ = [
     "discriminator_names",
     "frame_sampler_config",
     "generator_names",
+    "infer_config",
 ]

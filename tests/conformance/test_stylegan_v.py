@@ -25,7 +25,13 @@ from stylegan_v import losses
 from stylegan_v.networks import Discriminator, Generator, MotionEncoder, ProjectionConditioning
 from stylegan_v.networks.conditioning import distance_frequencies
 from stylegan_v.networks.motion import AcyclicEncoding, locate
-from stylegan_v.official import build_discriminator, build_generator, discriminator_names, generator_names
+from stylegan_v.official import (
+    build_discriminator,
+    build_generator,
+    discriminator_names,
+    generator_names,
+    infer_config,
+)
 
 # A few times what float32 against float64 differs in the original, by kind; keys relative to their largest value.
 TOLERANCE = {
@@ -516,3 +522,18 @@ def test_full_size_networks_have_the_recorded_tensors(path: Path) -> None:
     assert sum(p.numel() for p in generator.parameters()) == recorded["totals"]["G"]["parameters"]
     assert sum(p.numel() for p in discriminator.parameters()) == recorded["totals"]["D"]["parameters"]
     assert generator.num_ws == recorded["num_ws"]
+
+
+@pytest.mark.parametrize("path", files("stylegan_v", "d_logits"))
+def test_networks_inferred_from_a_snapshots_tensors_give_its_images_and_logits(path: Path) -> None:
+    data = Recording(path)
+    state = {name: data.group(f"state/{name}") for name in ("G_ema", "D")}
+    config = infer_config(state["G_ema"], state["D"])
+    generator = build_generator(config, state["G_ema"])
+    discriminator = build_discriminator(config, state["D"])
+    with torch.no_grad():
+        clip = generator(data["z"], data["t"], None, data["motion_z"])
+        logits = discriminator(rearrange(data["img"], "(b t) c h w -> b t c h w", b=len(clip)), data["d_t"])
+    assert generator.synthesis.motion.num_codes(data["t"]) == data["motion_z"].shape[1]
+    assert relative_error(frames_of(clip), data["img"]) < TOLERANCE["g_out/"]
+    assert relative_error(logits, data["d_logits"]) < TOLERANCE["d_out/logits"]
