@@ -28,7 +28,9 @@ class AdaptiveProbability(nn.Module):
     clips: Tensor
     updates: Tensor
 
-    def __init__(self, target: float | None = 0.6, *, ada_kclips: float = 500.0, every: int = 4, p: float = 0.0) -> None:
+    def __init__(
+        self, target: float | None = 0.6, *, ada_kclips: float = 500.0, every: int = 4, p: float = 0.0
+    ) -> None:
         super().__init__()
         self.target, self.ada_kclips, self.every = target, ada_kclips, every
         self.register_buffer("p", torch.tensor(float(p)))

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from stylegan_v.augment.axes import reflect
 from stylegan_v.augment.draws import Draws
 from stylegan_v.augment.linear import Separable, linear
 from stylegan_v.augment.settings import Settings
-from stylegan_v.augment.warp import reflect
 
 # Autocorrelation of the wavelet sym2: a half-band filter; with alternating signs, the complementary high-pass.
 _HALFBAND = (-1 / 32, 0.0, 9 / 32, 16 / 32, 9 / 32, 0.0, -1 / 32)

@@ -17,8 +17,10 @@ _BANDS = ("imgfilter0", "imgfilter1", "imgfilter2", "imgfilter3")
 _GEOMETRY = ("xflip", "rotate90", "xint", "scale", "rotate_before", "aniso", "rotate_after", "xfrac")
 _COLOUR = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 APPLIED = (*_GEOMETRY, *_COLOUR, *_BANDS, "noise", "cutout")
-UNIFORM = ("xflip", "rotate90", "xint_x", "xint_y", "rotate_before", "rotate_after", "lumaflip", "hue", "cutout_x")
-UNIFORM = (*UNIFORM, "cutout_y")
+UNIFORM = (
+    *("xflip", "rotate90", "xint_x", "xint_y", "rotate_before", "rotate_after"),
+    *("lumaflip", "hue", "cutout_x", "cutout_y"),
+)
 NORMAL = ("scale", "aniso", "xfrac_x", "xfrac_y", "brightness", "contrast", "saturation", *_BANDS, "noise")
 
 

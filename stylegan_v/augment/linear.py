@@ -14,10 +14,10 @@ class LinearMap(Protocol):
     """A linear map of images and its adjoint (the transpose of the matrix it stands for)."""
 
     def apply(self, x: Tensor) -> Tensor:
-        """The image of ``x``."""
+        """What becomes of ``x``."""
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """What brings gradients back: <apply(x), y> = <x, adjoint(y)>."""
+        """The map that brings gradients back: the inner products of apply(x), y and of x, adjoint(y) are equal."""
 
 
 def linear(x: Tensor, linear_map: LinearMap) -> Tensor:

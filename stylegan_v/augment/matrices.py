@@ -47,7 +47,7 @@ def inverse_geometry(settings: Settings, draws: Draws, height: int, width: int) 
 
 
 def colour_map(settings: Settings, draws: Draws) -> tuple[Float[Tensor, "N 3 3"], Float[Tensor, "N 3 1"]]:
-    """The affine map of colours, y = matrix x + offset: brightness, contrast, luma flip, hue, saturation, in this order."""
+    """The map of colours, y = matrix x + offset: brightness, contrast, luma flip, hue, saturation, in this order."""
     from kornia.geometry.conversions import axis_angle_to_rotation_matrix
 
     def factor(values: Float[Tensor, " N"]) -> Float[Tensor, "N 1 1"]:
