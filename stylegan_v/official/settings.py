@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from errors import InputError
+from stylegan_v.augment import PRESETS
 from stylegan_v.official.overrides import Value, apply_overrides
 
 
@@ -39,27 +40,22 @@ _PRESETS: Mapping[str, Preset] = {
     "cifar": Preset(2, 100_000, 64, 32, 1.0, 0.0025, 0.01, 500.0, 0.05, 2),
 }
 
-_BLIT = ("xflip", "rotate90", "xint")
-_GEOM = ("scale", "rotate", "aniso", "xfrac")
-_COLOR = ("brightness", "contrast", "lumaflip", "hue", "saturation")
-# fmt: off
-_PIPES: Mapping[str, Mapping[str, float]] = {
-    "blit": dict.fromkeys(_BLIT, 1),
-    "geom": dict.fromkeys(_GEOM, 1),
-    "color": dict.fromkeys(_COLOR, 1),
-    "filter": {"imgfilter": 1},
-    "noise": {"noise": 1},
-    "cutout": {"cutout": 1},
-    "bg": dict.fromkeys(_BLIT + _GEOM, 1),
-    "bgc": dict.fromkeys(_BLIT + _GEOM + _COLOR, 1),
-    "bgcf": dict.fromkeys((*_BLIT, *_GEOM, *_COLOR, "imgfilter"), 1),
-    "bgcfn": dict.fromkeys((*_BLIT, *_GEOM, *_COLOR, "imgfilter", "noise"), 1),
-    "bgcfnc": dict.fromkeys((*_BLIT, *_GEOM, *_COLOR, "imgfilter", "noise", "cutout"), 1),
-    "bgc_norgb": dict.fromkeys((*_BLIT, *_GEOM, "cutout"), 1),
-    "easy": {"xflip": 1, "xint": 1, "scale": 1, "rotate": 0.5, "rotate_max": 0.1, "xfrac": 1,
-             "noise": 0.1, "cutout": 1, "cutout_size": 0.25},
-}
-# fmt: on
+# Pipes by the original's names; ours have the same ones, and more.
+_PIPES = (
+    "blit",
+    "geom",
+    "color",
+    "filter",
+    "noise",
+    "cutout",
+    "bg",
+    "bgc",
+    "bgcf",
+    "bgcfn",
+    "bgcfnc",
+    "bgc_norgb",
+    "easy",
+)
 
 
 def derive_settings(overrides: Sequence[str], *, dataset_name: str = "fake") -> dict[str, object]:
@@ -221,7 +217,7 @@ def _augmentation(config: Mapping[str, Value]) -> dict[str, object]:
     return {
         "ada_target": target if aug == "ada" else None,
         "fixed_p": config["training.p"],
-        "augment": None if aug == "noaug" else dict(_PIPES[config["training.augpipe"] or "bgc"]),
+        "augment": None if aug == "noaug" else dict(PRESETS[config["training.augpipe"] or "bgc"]),
     }
 
 
