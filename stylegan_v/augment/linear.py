@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 
+@runtime_checkable
 class LinearMap(Protocol):
     """A linear map of images and its adjoint (the transpose of the matrix it stands for)."""
 
@@ -17,7 +18,7 @@ class LinearMap(Protocol):
         """What becomes of ``x``."""
 
     def adjoint(self, y: Tensor) -> Tensor:
-        """The map that brings gradients back: the inner products of apply(x), y and of x, adjoint(y) are equal."""
+        """What brings gradients back: the inner products of A x with y and of x with the adjoint at ``y`` are equal."""
 
 
 def linear(x: Tensor, linear_map: LinearMap) -> Tensor:

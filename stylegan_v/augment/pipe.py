@@ -83,7 +83,7 @@ class AugmentPipe(nn.Module):
                 x = add_noise(x, noise, self.settings, draws)
             if self.settings.cutout:
                 x = cut_out(x, self.settings, draws)
-        return x.view(clip.shape)
+        return x.reshape(clip.shape)
 
     def _move(self, x: Float[Tensor, "N C H W"], draws: Draws) -> Float[Tensor, "N C H W"]:
         if not self.settings.geometric:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from errors import InputError
 
@@ -118,7 +119,7 @@ PRESETS: dict[str, dict[str, float]] = {
 }
 
 
-def resolve(preset: str, overrides: dict[str, Any]) -> Settings:
+def resolve(preset: str, overrides: Mapping[str, float | Sequence[float]]) -> Settings:
     """The settings of a preset with single members replaced.
 
     Args:
@@ -130,14 +131,22 @@ def resolve(preset: str, overrides: dict[str, Any]) -> Settings:
     """
     if preset not in PRESETS:
         raise InputError(f"augment preset '{preset}' is unknown: choose one of {', '.join(PRESETS)}")
-    members = {field.name for field in dataclasses.fields(Settings)}
-    if unknown := sorted(set(overrides) - members):
-        raise InputError(f"augment override '{unknown[0]}' is unknown: choose among {', '.join(sorted(members))}")
-    settings = Settings(**{**PRESETS[preset], **overrides})
-    settings = dataclasses.replace(settings, imgfilter_bands=tuple(settings.imgfilter_bands))
-    if len(settings.imgfilter_bands) != 4:
-        raise InputError("augment override 'imgfilter_bands' must be four numbers")
-    for name, value in dataclasses.asdict(settings).items():
-        if min(value if isinstance(value, tuple) else (value,)) < 0:
-            raise InputError(f"augment override '{name}' is {value}: give a number of at least 0")
-    return settings
+    known = {field.name for field in dataclasses.fields(Settings)}
+    if unknown := sorted(set(overrides) - known):
+        raise InputError(f"augment override '{unknown[0]}' is unknown: choose among {', '.join(sorted(known))}")
+    members = {**PRESETS[preset], **overrides}
+    for name, value in members.items():
+        _check(name, value)
+    if "imgfilter_bands" in members:
+        members["imgfilter_bands"] = tuple(members["imgfilter_bands"])
+    return Settings(**members)
+
+
+def _check(name: str, value: float | Sequence[float]) -> None:
+    wanted = 4 if name == "imgfilter_bands" else 1
+    numbers = [value] if isinstance(value, (int, float)) else list(value)
+    scalar = isinstance(value, (int, float)) == (wanted == 1)
+    if not scalar or len(numbers) != wanted or not all(0 <= number < math.inf for number in numbers):
+        raise InputError(
+            f"augment override '{name}' is {value}: give {wanted} number{'s' * (wanted > 1)} of at least 0"
+        )

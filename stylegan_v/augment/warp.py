@@ -51,7 +51,8 @@ class _Groups:
         upright, turned = crossed < _ROUNDING, (diagonal < _ROUNDING) & (height == width)
         kinds = (upright.long() + 2 * turned.long()).tolist()
 
-        groups = [torch.tensor([n for n, k in enumerate(kinds) if k == kind], device=x.device) for kind in range(3)]
+        numbers = [[n for n, k in enumerate(kinds) if k == kind] for kind in range(3)]
+        groups = [torch.tensor(group, dtype=torch.long, device=x.device) for group in numbers]
 
         self.parts: list[tuple[Tensor, LinearMap]] = []
         for index, build in zip(groups, (_lookups, _aligned, _turned), strict=True):
@@ -60,13 +61,13 @@ class _Groups:
                 self.parts += zip(index.split(len(index) // len(maps)), maps, strict=True)
 
     def apply(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        out = torch.empty_like(x)
+        out = x.new_empty(x.shape)
         for index, part in self.parts:
             out[index] = part.apply(x[index])
         return out
 
     def adjoint(self, y: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        out = torch.empty_like(y)
+        out = y.new_empty(y.shape)
         for index, part in self.parts:
             out[index] = part.adjoint(y[index])
         return out
@@ -122,7 +123,7 @@ def _lookups(inverse: Float[Tensor, "n 3 3"], x: Float[Tensor, "N C H W"]) -> li
 
     # One image at a time is cheapest where launching is cheap, for each box is only as large as it must be; and the
     # result for an image then has the same bits in any batch.
-    alone = x.device.type == "cpu"
+    alone = _launches_cheaply(x)
     reach = matrix.abs().sum(2)
     low, high = origin - reach, origin + reach
     if not alone:
@@ -173,6 +174,10 @@ class _Lookup:
         # Bilinear (0), zeros outside (0), align_corners False; the gradient for the image alone.
         gradient, _ = torch.ops.aten.grid_sampler_2d_backward(dense, like, self.grid, 0, 0, False, (True, False))
         return self.up.adjoint(gradient)
+
+
+def _launches_cheaply(x: Tensor) -> bool:
+    return x.device.type == "cpu"
 
 
 def _box(low: float, high: float, size: int) -> tuple[int, int]:
