@@ -1,14 +1,35 @@
-"""What a folder, a zip or a prepared store holds: its videos, their sizes and labels, and what cannot be used and why."""
+"""What a folder, a zip or a prepared store holds: usable videos, their sizes and labels, and what is skipped and why.
+
+A scan opens every video once; what it finds is remembered in a cache folder of the user, never beside the videos, until
+a file's size or time of change differs.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
+from natsort import natsort_keygen, ns
 
-Label = int | tuple[float, ...] | None
+from datasets.discovery import Candidate, Findings, discover, source_of
+from datasets.files import write_json
+from datasets.labels import Label, Labels, labels_from_folders, labels_from_json, no_labels
+from datasets.scan_cache import ScanCache
+from datasets.sources import DEFAULT_FPS, Source, VideoFile
+from datasets.video_probe import SEQUENTIAL, VideoFacts
+from errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_LABELS = {"none": no_labels, "json": labels_from_json, "folders": labels_from_folders}
+_NUM_LOGGED = 20
+_natural = natsort_keygen(alg=ns.PATH)
 
 
 @dataclass(frozen=True)
@@ -42,7 +63,7 @@ class SkippedVideo:
 
     Args:
         name: Path relative to the root, with "/".
-        reason: For the user, in a few words.
+        reason: In a few words, "kind: details".
     """
 
     name: str
@@ -54,14 +75,18 @@ class VideoIndex:
     """All videos below one root, in natural order.
 
     Args:
-        root: Folder, zip or prepared store.
+        root: Folder, zip or prepared store; names are relative to it.
         videos: What can be used.
         skipped: What cannot.
+        num_classes: Size of the one-hot labels, 0 if labels are vectors or there are none.
+        class_names: Names of the classes, where they come from folders.
     """
 
     root: Path
     videos: list[VideoEntry]
     skipped: list[SkippedVideo] = field(default_factory=list)
+    num_classes: int = 0
+    class_names: list[str] = field(default_factory=list)
 
     def labels(self) -> Float32[np.ndarray, "N c_dim"]:
         """Conditions of the videos: class numbers as one-hot rows, vectors as they are; c_dim is 0 without labels."""
@@ -69,5 +94,131 @@ class VideoIndex:
         if not labels or labels[0] is None:
             return np.zeros((len(labels), 0), dtype=np.float32)
         if isinstance(labels[0], int):
-            return np.eye(max(labels) + 1, dtype=np.float32)[labels]
+            return np.eye(max(self.num_classes, max(labels) + 1), dtype=np.float32)[labels]
         return np.array(labels, dtype=np.float32)
+
+    def open(self, index: int) -> Source:
+        """The source of one video; it holds nothing open until it is read."""
+        video = self.videos[index]
+        facts = VideoFacts(video.num_frames, video.fps, video.height, video.width, video.reader)
+        return source_of(self.root, video.name, video.kind, video.fps, facts)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the index as JSON: videos, labels, and what was skipped and why."""
+        write_json(Path(path), {**asdict(self), "root": str(self.root)})
+
+
+def scan(
+    root: str | Path,
+    *,
+    min_frames: int = 1,
+    labels: Literal["none", "json", "folders"] = "none",
+    fps: float = DEFAULT_FPS,
+    cache_dir: str | Path | None = None,
+    num_workers: int = 8,
+    progress: bool = True,
+) -> VideoIndex:
+    """Finds the usable videos below a root.
+
+    Args:
+        root: A folder of any depth with video files, folders of frames, or both; a zip of frames; a prepared store; or
+            one video file.
+        min_frames: Shorter videos are skipped.
+        labels: "none"; "json": from dataset.json in the root; "folders": the folder a video lies in is its class.
+        fps: Frames per second of videos that are images and do not come from `datasets.prepare`.
+        cache_dir: Where findings are remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
+        num_workers: Videos looked at together.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        InputError: Missing root, no usable video in it, or labels that are missing or broken.
+    """
+    if labels not in _LABELS:
+        raise InputError(f"labels: {labels!r} is none of {', '.join(_LABELS)}; choose one")
+    found = discover(Path(root).expanduser())
+    facts = _look_at_all(found, ScanCache.at(cache_dir, found.root), num_workers, progress)
+    videos, skipped = [], [SkippedVideo(name, reason) for name, reason in found.unusable.items()]
+    labelled = _LABELS[labels](found.root, [candidate.name for candidate in found.candidates])
+    for candidate, fact in zip(found.candidates, facts, strict=True):
+        if isinstance(fact, VideoFacts) and fact.num_frames >= min_frames:
+            videos.append(_entry(candidate, fact, found.fps(candidate.name, fps), labelled))
+        elif isinstance(fact, VideoFacts):
+            skipped.append(SkippedVideo(candidate.name, f"too short: {fact.num_frames} of {min_frames} frames"))
+        else:
+            skipped.append(SkippedVideo(candidate.name, fact))
+    videos.sort(key=lambda video: _natural(video.name))
+    skipped.sort(key=lambda video: _natural(video.name))
+    _log(found.root, videos, skipped)
+    if not videos:
+        raise InputError(_nothing_usable(found.root, skipped))
+    labelled.require(video.name for video in videos)
+    return VideoIndex(found.root, videos, skipped, labelled.num_classes, labelled.class_names)
+
+
+def _look_at_all(found: Findings, cache: ScanCache, num_workers: int, progress: bool) -> list[VideoFacts | str]:
+    """Facts about every candidate, or the reason against it; what an interrupted scan found is kept."""
+    from tqdm import tqdm
+
+    known: dict[Candidate, VideoFacts | str | None] = {
+        item: cache.get(item.kind, item.name, item.fingerprint) for item in found.candidates
+    }
+    unknown = [item for item in found.candidates if known[item] is None]
+    # The folders of a zip share one directory, which every thread would have to read anew.
+    pool = ThreadPoolExecutor(1 if found.root.is_file() else max(num_workers, 1))
+    try:
+        looked = pool.map(lambda item: _look_at(found.root, item), unknown)
+        bar = tqdm(looked, "scanning videos", len(unknown), unit="video", disable=not progress or not unknown)
+        for item, facts in zip(unknown, bar, strict=True):
+            known[item] = facts
+            if isinstance(facts, VideoFacts):
+                cache.put(item.kind, item.name, item.fingerprint, facts)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        cache.save()
+    return [known[item] for item in found.candidates]
+
+
+def _look_at(root: Path, item: Candidate) -> VideoFacts | str:
+    source = source_of(root, item.name, item.kind, DEFAULT_FPS)
+    try:
+        if isinstance(source, VideoFile):
+            return source.facts
+        return VideoFacts(len(source), DEFAULT_FPS, *source.size, "")
+    except InputError as error:
+        return getattr(error, "reason", f"unreadable: {error}")
+    except (OSError, ValueError) as error:
+        return f"unreadable: {error}"
+
+
+def _entry(item: Candidate, facts: VideoFacts, fps: float, labels: Labels) -> VideoEntry:
+    fps = facts.fps if item.kind == "video" else fps
+    label = labels.of.get(item.name)
+    return VideoEntry(item.name, item.kind, facts.num_frames, fps, facts.height, facts.width, label, facts.reader)
+
+
+def _log(root: Path, videos: list[VideoEntry], skipped: list[SkippedVideo]) -> None:
+    for video in skipped[:_NUM_LOGGED]:
+        logger.warning("skipped %s: %s", video.name, video.reason)
+    if len(skipped) > _NUM_LOGGED:
+        logger.warning("skipped %d more, %d in all", len(skipped) - _NUM_LOGGED, len(skipped))
+    slow = [video.name for video in videos if video.reader == SEQUENTIAL]
+    if slow:
+        logger.warning(
+            "%d videos, one of them %s, are exact only when read from their start, which is slow: "
+            "run python -m datasets.prepare first",
+            len(slow),
+            slow[0],
+        )
+    logger.info("%s: %d videos, %d skipped", root, len(videos), len(skipped))
+
+
+def _nothing_usable(root: Path, skipped: list[SkippedVideo]) -> str:
+    if not skipped:
+        return f"{root}: no videos; put video files, folders of frames, or a zip of frames there"
+    kinds = Counter(video.reason.split(":")[0] for video in skipped)
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    first = skipped[0]
+    return (
+        f"{root}: no usable video; {len(skipped)} skipped ({counted}), such as {first.name}: {first.reason}; "
+        "add or mend videos, or ask for fewer frames"
+    )

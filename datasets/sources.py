@@ -7,11 +7,34 @@ Shape legend
 
 from __future__ import annotations
 
+import io
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+import torch
 from jaxtyping import UInt8
+from natsort import natsorted
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+from datasets.open_files import OpenFiles
+from datasets.video_file import VideoFile, check_times
+from datasets.zip_frames import ZipFrames
+from errors import InputError
+
+__all__ = ["FrameFolder", "FrameStore", "FrameZip", "Source", "VideoFile"]
+
+logger = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+DEFAULT_FPS = 25.0
+MAX_FRAME_BYTES = 2**26
+
+_open_zips: OpenFiles[ZipFrames] = OpenFiles(capacity=4)
 
 
 @runtime_checkable
@@ -38,3 +61,194 @@ class Source(Protocol):
             IndexError: A number outside the video.
         """
         ...
+
+
+def decode_image(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
+    """RGB pixels of an image file, upright; greyscale is repeated, 16-bit greyscale scaled, transparency dropped.
+
+    Raises:
+        OSError: Not an image, or an incomplete one.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):  # 16 bits; a plain conversion would clip them to white
+                return np.repeat((np.asarray(upright) // 257).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+            return np.asarray(upright.convert("RGB"))
+    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
+        raise OSError(str(error)) from error
+
+
+class _Frames(ABC):
+    """A video of one image file per frame, in natural order of their names; a subclass says where they lie.
+
+    Args:
+        name: For messages.
+        fps: Frames per second; images do not say.
+    """
+
+    def __init__(self, name: str, fps: float) -> None:
+        self.name = name
+        self.fps = fps
+        self._size: tuple[int, int] | None = None
+        self._said_damaged = False
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def data(self, index: int) -> bytes:
+        """Content of the image file of a frame."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the first frame, which all others are brought to."""
+        if self._size is None:
+            self._size = self._whole_frame(0).shape[:2]
+        return self._size
+
+    def read(self, times: Sequence[int]) -> UInt8[Tensor, "T 3 H W"]:
+        """The frames of these numbers, in the order given; a damaged one is replaced by its neighbour, with a warning.
+
+        Raises:
+            IndexError: A number outside the video.
+            InputError: No frame can be decoded.
+        """
+        frames = {time: self._fitting_frame(time) for time in check_times(times, len(self), self.name)}
+        clip = np.stack([frames[int(time)] for time in times]) if len(times) else np.empty((0, *self.size, 3), np.uint8)
+        return torch.from_numpy(clip).permute(0, 3, 1, 2).contiguous()
+
+    def _fitting_frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+        frame, (height, width) = self._whole_frame(index), self.size
+        if frame.shape[:2] == (height, width):
+            return frame
+        self._say_damaged(f"frame {index} is {frame.shape[0]}x{frame.shape[1]}, not {height}x{width}: it is resized")
+        return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS))
+
+    def _whole_frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+        """The frame, or the nearest one that can be decoded."""
+        for neighbour in sorted(range(len(self)), key=lambda i: (abs(i - index), i)):
+            try:
+                return decode_image(self.data(neighbour))
+            except OSError as error:
+                self._say_damaged(f"frame {neighbour} cannot be decoded ({error}), a neighbour stands in")
+        raise InputError(f"{self.name}: none of its {len(self)} frames can be decoded; mend or remove them")
+
+    def _say_damaged(self, what: str) -> None:
+        if not self._said_damaged:
+            self._said_damaged = True
+            logger.warning("%s: damaged: %s", self.name, what)
+
+
+class FrameFolder(_Frames):
+    """A folder of images as a source.
+
+    Args:
+        path: The folder; of its files, the images count.
+        fps: Frames per second.
+    """
+
+    def __init__(self, path: str | Path, fps: float = DEFAULT_FPS) -> None:
+        super().__init__(str(path), fps)
+        self.path = Path(path)
+        self._files: list[str] | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the frames, in natural order."""
+        if self._files is None:
+            if not self.path.is_dir():
+                raise InputError(f"{self.path}: no such folder; give a folder of images")
+            self._files = natsorted(file.name for file in self.path.iterdir() if is_image(file.name))
+        return self._files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def data(self, index: int) -> bytes:
+        with (self.path / self.files[index]).open("rb") as file:
+            data = file.read(MAX_FRAME_BYTES + 1)
+        if len(data) > MAX_FRAME_BYTES:
+            raise OSError(f"{self.files[index]} is larger than {MAX_FRAME_BYTES} bytes")
+        return data
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": None}
+
+
+class FrameZip(_Frames):
+    """Images of one folder inside a zip as a source; nothing is unpacked to disk.
+
+    Args:
+        path: The zip, with or without entries for its folders.
+        prefix: The folder inside, "." for the top.
+        fps: Frames per second.
+    """
+
+    def __init__(self, path: str | Path, prefix: str = ".", fps: float = DEFAULT_FPS) -> None:
+        super().__init__(f"{path}/{prefix}", fps)
+        self.path, self.prefix = Path(path), prefix
+
+    @property
+    def _zip(self) -> ZipFrames:
+        return _open_zips.get(self.path, lambda: ZipFrames(self.path, is_image))
+
+    def __len__(self) -> int:
+        return self._zip.num_frames(self.prefix)
+
+    def data(self, index: int) -> bytes:
+        return self._zip.read(self.prefix, index, MAX_FRAME_BYTES)
+
+
+class FrameStore:
+    """Raw uint8 frames on disk, mapped into memory: what `prepare --format raw` writes.
+
+    Args:
+        path: A .npy file of shape [F, 3, H, W].
+        fps: Frames per second.
+    """
+
+    def __init__(self, path: str | Path, fps: float = DEFAULT_FPS) -> None:
+        self.path = Path(path)
+        self.fps = fps
+        self._map: np.ndarray | None = None
+
+    @property
+    def frames(self) -> UInt8[np.ndarray, "F 3 H W"]:
+        """All frames, read from disk where they are touched."""
+        if self._map is None:
+            try:
+                frames = np.load(self.path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise InputError(f"{self.path}: not a frame store ({error}); prepare it again") from error
+            if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1] != 3:
+                raise InputError(
+                    f"{self.path}: holds {frames.dtype} {frames.shape}, not uint8 frames; prepare it again"
+                )
+            self._map = frames
+        return self._map
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a frame."""
+        return self.frames.shape[2], self.frames.shape[3]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def read(self, times: Sequence[int]) -> UInt8[Tensor, "T 3 H W"]:
+        """The frames of these numbers, in the order given.
+
+        Raises:
+            IndexError: A number outside the video.
+        """
+        check_times(times, len(self), self.path)
+        return torch.from_numpy(self.frames[np.asarray(times, dtype=np.int64)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_map": None}
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name is that of a frame; hidden files are not."""
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")

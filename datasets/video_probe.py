@@ -1,0 +1,155 @@
+"""What a video file is, found without trusting it: its exact length, and which reader is exact for it.
+
+Measured over many containers and codecs, decord is exact by number for closed groups of pictures in the usual ones;
+PyAV, which finds frames by their time, is exact wherever times can be trusted; the rest is exact only from its start.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import logging
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from datasets.video_packets import PacketTable, UnreadableVideo, decoded, opened, packet_table, upright
+
+logger = logging.getLogger(__name__)
+
+DECORD, SEEKING, SEQUENTIAL = "decord", "pyav", "sequential"
+
+_INDEXED = ("mov", "matroska", "avi")  # containers with times that lead back to packets
+_DECORD_IS_EXACT = {(c, k) for c in ("mov", "matroska") for k in ("h264", "hevc", "vp9")} | {("avi", "mjpeg")}
+_PYAV_IS_EXACT = _DECORD_IS_EXACT | {("mov", "av1"), ("matroska", "av1"), ("mov", "mpeg4"), ("matroska", "mpeg4")}
+_REORDERED = ("h264", "hevc")  # of these an AVI stores no display times
+_NARROW = 96  # below this width decord mistakes the padding of rows for channels
+_MAX_PIXELS = 2**27
+_TAIL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What is known of a video file without opening it again.
+
+    Args:
+        num_frames: Frames that are shown.
+        fps: Frames per second, on average.
+        height: Of a frame, turned upright.
+        width: Likewise.
+        reader: "decord", "pyav" (finds frames by time) or "sequential" (decodes from the start).
+    """
+
+    num_frames: int
+    fps: float
+    height: int
+    width: int
+    reader: str
+
+
+@functools.cache
+def decord_is_there() -> bool:
+    """Whether decord is installed; says once in the log when it is not."""
+    there = importlib.util.find_spec("decord") is not None
+    if not there:
+        logger.warning("decord is not installed here (it exists for x86-64 only): PyAV reads all video files")
+    return there
+
+
+def probe(path: Path) -> VideoFacts:
+    """Reads all packets of a video file, decodes a frame at its start and one near its end, and chooses its reader.
+
+    Raises:
+        UnreadableVideo: Missing, empty, not a video, truncated, or nothing in it can be decoded.
+    """
+    if not path.is_file():
+        raise UnreadableVideo(path, "missing")
+    if path.stat().st_size == 0:
+        raise UnreadableVideo(path, "empty: the file has 0 bytes")
+    with opened(path) as (container, stream):
+        table = packet_table(container, stream)
+        _check_whole(path, table, container, stream)
+        several = len(container.streams.video) > 1
+    size, turned = _try_decoding(path, table)
+    with opened(path) as (container, stream):
+        reader, num_frames = _choose_reader(container, stream, table)
+        risky = several or turned or size[1] < _NARROW
+        reader = SEEKING if reader == DECORD and (risky or not decord_is_there()) else reader
+        return VideoFacts(num_frames, _frame_rate(table, stream), *size, reader)
+
+
+def _check_whole(path: Path, table: PacketTable, container: InputContainer, stream: VideoStream) -> None:
+    if not table.num_packets and table.timed:
+        raise UnreadableVideo(path, "empty: no frames")
+    if stream.frames > table.num_packets + 1:
+        raise UnreadableVideo(path, f"truncated: {table.num_packets} of {stream.frames} frames are there")
+    if table.damaged:
+        raise UnreadableVideo(path, "truncated: ends within a frame")
+    said, found = _said_seconds(container, stream), _seconds(table, stream)
+    if said is not None and found < said - _TAIL_SECONDS:
+        raise UnreadableVideo(path, f"truncated: {found:.1f} of {said:.1f} seconds are there")
+
+
+def _seconds(table: PacketTable, stream: VideoStream) -> float:
+    """Time from the stream's zero to the end of the last frame."""
+    if len(table.pts) < 2:
+        return float("inf")
+    step = np.diff(table.pts).max()
+    return float((table.pts[-1] + step) * stream.time_base)
+
+
+def _said_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    """How long a Matroska file says that its video is; other containers say how many frames, or nothing."""
+    if not container.format.name.startswith("matroska"):
+        return None
+    hours, _, rest = stream.metadata.get("DURATION", "").partition(":")
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        alone = len(container.streams) == 1 and container.duration is not None
+        return container.duration / 1e6 if alone else None
+
+
+def _try_decoding(path: Path, table: PacketTable) -> tuple[tuple[int, int], bool]:
+    """Height and width of the first frame, upright, and whether it was turned; the last keyframe must decode too."""
+    with opened(path) as (container, stream):
+        first = next(decoded(container, stream), None)
+        if first is None:
+            raise UnreadableVideo(path, "undecodable: no frame at its start")
+        if first.height * first.width > _MAX_PIXELS:
+            raise UnreadableVideo(path, f"too large: frames of {first.height}x{first.width}")
+        if len(table.keyframes) > 1 and table.timed and container.format.name.split(",")[0] in _INDEXED:
+            container.seek(int(table.keyframes[-1]), stream=stream)
+            if next(decoded(container, stream), None) is None:
+                raise UnreadableVideo(path, "undecodable: no frame near its end")
+        return upright(first).shape[:2], first.rotation % 360 != 0
+
+
+def _choose_reader(container: InputContainer, stream: VideoStream, table: PacketTable) -> tuple[str, int]:
+    """The fastest reader that is exact, and the number of frames."""
+    kind = (container.format.name.split(",")[0], stream.codec_context.codec.canonical_name)
+    headed = len(table.keyframes) > 0 and len(table.pts) > 0 and table.keyframes[0] <= table.pts[0]
+    lies = kind[0] == "avi" and kind[1] in _REORDERED
+    by_time = kind[0] in _INDEXED and table.timed and headed and not lies
+    if by_time and kind in _DECORD_IS_EXACT and not table.hidden and not table.leading:
+        return DECORD, len(table.pts)
+    intra = len(table.keyframes) == len(table.pts)
+    if by_time and (kind in _PYAV_IS_EXACT or intra or (kind == ("avi", "mpeg4") and not table.reordered)):
+        return SEEKING, len(table.pts)
+    # Nothing is known of this kind of file: decode it all, once, and compare.
+    times = [frame.pts for frame in decoded(container, stream)]
+    return (SEEKING if by_time and times == table.pts.tolist() else SEQUENTIAL), len(times)
+
+
+def _frame_rate(table: PacketTable, stream: VideoStream) -> float:
+    """The rate the file states where its frames agree within a percent, else the rate of its frames; 25 if unknown."""
+    stated = stream.average_rate or stream.guessed_rate or Fraction(0)
+    if len(table.pts) < 2 or not table.timed:
+        return float(stated) or 25.0
+    measured = (len(table.pts) - 1) / ((table.pts[-1] - table.pts[0]) * float(stream.time_base))
+    return float(stated if abs(stated / Fraction(measured) - 1) < 0.01 else measured)
