@@ -32,6 +32,7 @@ from errors import InputError
 _log = logging.getLogger(__name__)
 _MASK = 0xFFFFFFFF
 _ORDER, _DATA = zlib.crc32(b"order"), zlib.crc32(b"data")
+_MAX_SOURCES = 256  # kept; they are small, and limit by themselves how many decoders are open
 _MAX_FAILURES = 8  # videos that may fail in a row before training stops
 
 
@@ -49,7 +50,6 @@ class SparseClips(Dataset):
         seed: Of the run.
         flip: Mirror half of the clips left to right.
         random_crop: Cut the clip out at a random place; otherwise at the centre.
-        max_open: Videos kept open; an open decoder costs about 50 MB.
     """
 
     def __init__(
@@ -62,11 +62,9 @@ class SparseClips(Dataset):
         seed: int = 0,
         flip: bool = False,
         random_crop: bool = False,
-        max_open: int = 4,
     ) -> None:
         self.videos, self.frame_sampler, self.resolution = videos, frame_sampler, resolution
         self.batch_size, self.seed, self.flip, self.random_crop = batch_size, seed & _MASK, flip, random_crop
-        self.max_open = max_open
         self._open: OrderedDict[int, Source] = OrderedDict()
         self._orders: OrderedDict[int, np.ndarray] = OrderedDict()
 
@@ -111,7 +109,7 @@ class SparseClips(Dataset):
     def _source(self, video: int) -> Source:
         source = self._open.pop(video) if video in self._open else self.videos.open(video)
         self._open[video] = source  # the most recently used is last
-        _shrink(self._open, self.max_open)
+        _shrink(self._open, _MAX_SOURCES)
         return source
 
 

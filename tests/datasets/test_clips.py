@@ -149,15 +149,17 @@ def test_nothing_readable_ends_with_one_clear_error() -> None:
         clips_of(broken=tuple(range(10)))[0, 0]
 
 
-def test_few_videos_are_kept_open() -> None:
-    clips = clips_of(lengths=[40] * 3, max_open=3)
+def test_sources_are_kept_but_not_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = clips_of(lengths=[40] * 3)
     for key in itertools.product(range(10), range(4)):
         clips[key]
     assert sorted(clips.videos.opened) == [0, 1, 2]
-    clips = clips_of(lengths=[40] * 10, max_open=2)
+
+    monkeypatch.setattr("datasets.clips._MAX_SOURCES", 2)
+    clips = clips_of(lengths=[40] * 10)
     for key in itertools.product(range(10), range(4)):
         clips[key]
-    assert len(clips._open) == 2
+    assert len(clips._open) == 2 and len(clips.videos.opened) > 30
 
 
 def test_the_sampler_shares_each_update_among_the_ranks() -> None:
