@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from errors import InputError
+
 
 class AdaptiveProbability(nn.Module):
     """Keeps the share of real clips that the discriminator takes for real, minus the rest, near ``target``.
@@ -20,6 +22,9 @@ class AdaptiveProbability(nn.Module):
         ada_kclips: Thousands of clips in which p can go from 0 to 1.
         every: Updates between two changes of p.
         p: Where p starts, or stays, in [0, 1].
+
+    Raises:
+        InputError: A number is out of its range.
     """
 
     p: Tensor
@@ -32,6 +37,10 @@ class AdaptiveProbability(nn.Module):
         self, target: float | None = 0.6, *, ada_kclips: float = 500.0, every: int = 4, p: float = 0.0
     ) -> None:
         super().__init__()
+        if not 0 <= p <= 1:
+            raise InputError(f"ada.p is {p}: give a probability between 0 and 1")
+        if every < 1 or ada_kclips <= 0:
+            raise InputError(f"ada.every is {every}, ada.ada_kclips is {ada_kclips}: both must be positive")
         self.target, self.ada_kclips, self.every = target, ada_kclips, every
         self.register_buffer("p", torch.tensor(float(p)))
         # (sum of signs, count) of D(real): of this rank since the last update, and of all ranks since the last change.
@@ -60,14 +69,15 @@ class AdaptiveProbability(nn.Module):
         self.pending.zero_()
         self.clips += num_clips
         self.updates += 1
-        if self.updates % self.every == 0:
-            self._adjust()
-            self.sums.zero_()
-            self.clips.zero_()
+        # Without a branch: the host does not wait for the device.
+        due = self.updates % self.every == 0
+        self._adjust(due)
+        self.sums.mul_(~due)
+        self.clips.mul_(~due)
 
-    def _adjust(self) -> None:
-        sign_sum, count = self.sums
-        if self.target is None or count == 0:
+    def _adjust(self, due: Tensor) -> None:
+        if self.target is None:
             return
-        direction = torch.sign(sign_sum / count - self.target)
-        self.p.add_(direction * self.clips / (1000 * self.ada_kclips)).clamp_(0, 1)
+        sign_sum, count = self.sums
+        step = torch.sign(sign_sum / count - self.target) * self.clips / (1000 * self.ada_kclips)
+        self.p.add_(torch.where(due & (count > 0), step, 0.0)).clamp_(0, 1)

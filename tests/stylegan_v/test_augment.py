@@ -603,3 +603,9 @@ def test_values_that_are_not_finite_do_not_count() -> None:
     assert ada.p.item() == pytest.approx(0.01)
     watch(ada, [math.nan], num_clips=10, updates=1)
     assert ada.p.item() == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("wrong", [{"p": 1.5}, {"p": -0.1}, {"every": 0}, {"ada_kclips": 0.0}])
+def test_adaptation_refuses_numbers_out_of_range(wrong: dict) -> None:
+    with pytest.raises(InputError, match=f"ada.{next(iter(wrong))}"):
+        AdaptiveProbability(**wrong)
