@@ -1,0 +1,201 @@
+"""Every config of the video GAN parses, builds the networks it should, and trains."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import torchvision_guard  # noqa: F401  (before Lightning)
+
+# isort: split
+from jsonargparse import ArgumentParser, Namespace
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+
+import train
+from datasets.datamodule import SyntheticVideos
+from stylegan_v.gan import VideoGAN
+from stylegan_v.official import derive_settings
+
+CONFIGS = {path.stem: path for path in sorted(Path("configs/stylegan_v").glob("*.yaml"))}
+RECORDED = Path(os.environ.get("CONFORMANCE_DATA", "tests/conformance/data")) / "stylegan_v"
+
+OFFICIAL_256 = (32_105_941, 25_333_568)
+# Instead of a projection head: an affine layer per block, 513 x (64 + 128 + 256 + 512 + 768 + 512), and a plain logit.
+OURS_256 = (32_105_941, 25_333_568 + 513 * 2240 - 513 * 512 + 513)
+TOTALS = {  # parameters of (generator, discriminator)
+    **dict.fromkeys(
+        ("ffs_official", "sky_timelapse_official", "ucf101_official", "rainbow_jelly_official"), OFFICIAL_256
+    ),
+    "mead_official": (38_444_283, 30_384_416),
+    **dict.fromkeys(("ffs", "sky_timelapse", "ucf101", "rainbow_jelly", "custom"), OURS_256),
+    "mead": (38_444_283, 32_115_713),
+    "mocogan_sg2": (29_619_157, OFFICIAL_256[1]),
+    "tiny": (21_700, 45_265),
+    "mocogan_sg2_tiny": (22_324, 44_704),
+    "real_tiny": (489_967, 492_289),
+    "demo": (453_836, 460_545),
+}
+AT_256 = [name for name in CONFIGS if TOTALS[name][0] > 20e6 and not name.startswith("mead")]
+AT_1024 = ["mead", "mead_official"]
+
+
+def _read(name: str) -> dict[str, Any]:
+    return yaml.safe_load(CONFIGS[name].read_text())
+
+
+def _build(config: dict[str, Any], device: str = "cpu") -> Namespace:
+    """Model and data of a config, built as the command line builds them."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LightningModule, "model")
+    parser.add_subclass_arguments(LightningDataModule, "data")
+    parsed = parser.parse_object({key: config[key] for key in ("model", "data")})
+    with torch.device(device):
+        return parser.instantiate_classes(parsed)
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_config_parses_on_the_command_line(name: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as end:
+        train.main(["fit", "--config", str(CONFIGS[name]), "--print_config"])
+    assert not end.value.code
+    resolved, written = yaml.safe_load(capsys.readouterr().out), _read(name)
+    assert resolved["model"]["class_path"] == "stylegan_v.gan.VideoGAN"
+    assert resolved["model"]["init_args"]["total_kimg"] == written["model"]["init_args"]["total_kimg"]
+    assert written["seed_everything"] == 0  # a run can be repeated
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_config_builds_the_networks_it_should(name: str) -> None:
+    built = _build(_read(name), device="meta")
+    model, data = built.model, built.data
+    assert (_count(model.generator), _count(model.discriminator)) == TOTALS[name]
+    assert model.generator.resolution == model.discriminator.resolution == data.resolution
+    assert model.discriminator.num_frames == data.frame_sampler.num_frames
+    motion, time = model.generator.synthesis.motion, model.discriminator.conditioning.time_encoder
+    assert motion.max_num_frames == time.const_embed.num_embeddings == data.frame_sampler.max_num_frames
+    assert data.batch_size % (model.num_micro_batches * model.discriminator.mbstd_group_size) == 0
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_header_says_what_it_is_and_how_to_run_it(name: str) -> None:
+    text = CONFIGS[name].read_text()
+    assert text.startswith("# ")
+    assert f"python train.py fit --config {CONFIGS[name]}" in text
+    if _read(name)["data"]["class_path"].endswith("VideoFolder"):
+        assert "python -m datasets." in text
+
+
+def test_official_totals_are_those_recorded() -> None:
+    recorded = json.loads((RECORDED / "official_256_parameters.json").read_text())
+    assert tuple(recorded["totals"][net]["parameters"] for net in ("G", "D")) == OFFICIAL_256
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.endswith("_official")])
+def test_official_configs_say_what_the_original_derives(name: str) -> None:
+    config = _read(name)
+    model, data = config["model"]["init_args"], config["data"]["init_args"]
+    settings = derive_settings([f"dataset.resolution={data['resolution']}", "num_gpus=4"])
+    assert data["batch_size"] == settings["batch_size"]
+    assert data["flip"] == settings["xflip"]
+    assert model["total_kimg"] == settings["total_kimg"]
+    assert model["ema_rampup"] == settings["ema_rampup"]
+    assert model["ada"]["init_args"] == {"target": settings["ada_target"], "ada_kclips": settings["ada_kimg"]}
+    assert model["augment"]["init_args"]["preset"] == "bgc"
+    for net, short in (("generator", "G"), ("discriminator", "D")):
+        assert model[net]["init_args"]["channel_base"] == settings[f"{short}_channel_base"]
+        assert model[f"{short.lower()}_optimizer"]["init_args"]["lr"] == settings[f"{short}_lr"]
+        assert model[f"{short.lower()}_optimizer"]["init_args"]["betas"] == settings["betas"]
+    assert model["discriminator"]["init_args"]["mbstd_group_size"] == settings["mbstd_group"]
+
+
+@pytest.mark.parametrize("name", ["tiny", "mocogan_sg2_tiny"])
+def test_tiny_config_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    command = ["fit", "--config", str(CONFIGS[name]), "--runs_dir", str(tmp_path), "--model.total_kimg=0.024"]
+    train.main([*command, "--data.num_workers=0"])
+    checkpoint = torch.load(tmp_path / name / "last.ckpt", weights_only=True)
+    assert checkpoint["counters"]["updates"] == 2
+    assert all(value.isfinite().all() for value in checkpoint["state_dict"].values())
+
+
+class LabelledSprites(SyntheticVideos):
+    """Sprites with as many classes as a real data set has."""
+
+    def setup(self, stage: str | None = None) -> None:
+        super().setup(stage)
+        self.videos.labels = np.eye(77, dtype=np.float32)[: self.num_videos]
+
+
+def _train_one_update(name: str, batch_size: int, accelerator: str = "cpu", **changes: Any) -> tuple[VideoGAN, dict]:
+    """One update of a config's networks on sprites; also returns the parameters from before."""
+    config = _read(name)
+    model, data = config["model"]["init_args"], config["data"]["init_args"]
+    model |= {"num_micro_batches": 1, "total_kimg": 0.001, **changes}
+    model["discriminator"]["init_args"]["mbstd_group_size"] = batch_size
+    config["data"] = {
+        "class_path": "datasets.datamodule.SyntheticVideos",
+        "init_args": {key: data[key] for key in ("resolution", "frame_sampler")}
+        | {"num_videos": 4, "num_frames": 64, "batch_size": batch_size, "num_workers": 0},
+    }
+    built = _build(config)
+    gan, clips = built.model, built.data
+    if gan.generator.c_dim:
+        clips = LabelledSprites(
+            4, 64, clips.resolution, frame_sampler=clips.frame_sampler, batch_size=batch_size, num_workers=0
+        )
+    before = copy.deepcopy(
+        {net: getattr(gan, net).state_dict() for net in ("generator", "generator_ema", "discriminator")}
+    )
+    trainer = Trainer(
+        accelerator=accelerator,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(gan, datamodule=clips)
+    return gan, before
+
+
+def _check_update(gan: VideoGAN, before: dict, losses: set[str]) -> None:
+    assert gan.updates == 1
+    assert losses <= gan.latest.keys()
+    assert all(gan.latest[name].isfinite() for name in losses)
+    for net, state in before.items():
+        after = getattr(gan, net).state_dict()
+        assert all(value.isfinite().all() for value in after.values())
+        assert any(not torch.equal(state[key], value.cpu()) for key, value in after.items()), net
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AT_256)
+def test_256_px_config_makes_a_full_update(name: str) -> None:
+    gan, before = _train_one_update(name, batch_size=2)
+    _check_update(gan, before, {"loss/g", "loss/d", "loss/r1"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AT_1024)
+def test_1024_px_config_runs_the_phases_of_generator_and_discriminator(name: str) -> None:
+    gan, before = _train_one_update(name, batch_size=1, r1_gamma=0.0)
+    _check_update(gan, before, {"loss/g", "loss/d"})
+
+
+@pytest.mark.slow
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", AT_1024)
+def test_1024_px_config_makes_a_full_update(name: str) -> None:
+    gan, before = _train_one_update(name, batch_size=1, accelerator="gpu")
+    _check_update(gan, before, {"loss/g", "loss/d", "loss/r1"})
