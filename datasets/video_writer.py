@@ -1,0 +1,300 @@
+"""Videos written to disk, frame by frame: mp4 and its kin, gif, or a folder of png files; whole or not at all.
+
+Shape legend
+    N       videos of a grid
+    F       frames
+    H, W    height and width
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Shaped, UInt8
+from PIL import Image
+from torch import Tensor
+
+from datasets.files import atomic_path
+from errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_MAX_GIF_BYTES = 2**30
+_GIF_SECONDS = 0.02  # viewers show shorter frames for a tenth of a second
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """How frames become a stream: encoder, pixel format, its default quality, options, and containers it fits into."""
+
+    encoder: str
+    pixels: str
+    crf: int
+    options: dict[str, str]
+    containers: tuple[str, ...] = ("mp4", "mov", "matroska")
+    tag: str | None = None
+
+
+# Closed groups of pictures throughout: readers that seek get wrong frames from open ones.
+_CODECS = {
+    "h264": _Codec("libx264", "yuv420p", 18, {}),
+    "h265": _Codec("libx265", "yuv420p", 20, {"x265-params": "open-gop=0:log-level=error"}, tag="hvc1"),
+    "vp9": _Codec(
+        "libvpx-vp9",
+        "yuv420p",
+        24,
+        {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+        ("mp4", "matroska", "webm"),
+    ),
+    "h264rgb": _Codec("libx264rgb", "rgb24", 0, {}),  # lossless; players outside of this project may refuse it
+}
+_CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+
+
+@runtime_checkable
+class VideoWriter(Protocol):
+    """Takes the frames of one video in order."""
+
+    def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
+        """Appends frames; all of a video have one size."""
+
+    def close(self) -> None:
+        """Completes the file; called where the `with` block of `open_writer` ends well."""
+
+    def abandon(self) -> None:
+        """Lets go of the file as it is; called where the block fails."""
+
+
+class _Checked:
+    """Refuses a video whose frames change size, or that has none."""
+
+    def __init__(self) -> None:
+        self._size: tuple[int, ...] | None = None
+
+    def _pixels(self, frames: UInt8[Tensor, "F 3 H W"]) -> UInt8[np.ndarray, "F H W 3"]:
+        self._size = self._size or frames.shape[2:]
+        if frames.shape[2:] != self._size:
+            raise ValueError(f"frames of {frames.shape[2:]} after frames of {self._size}")
+        return np.ascontiguousarray(rearrange(frames, "f c h w -> f h w c").cpu().numpy())
+
+    def _check_not_empty(self) -> None:
+        if self._size is None:
+            raise InputError("a video needs at least one frame; none was written")
+
+
+class EncodedWriter(_Checked):
+    """Encodes frames as they come, at constant memory.
+
+    Args:
+        path: The file.
+        container: Its format.
+        fps: Frames per second.
+        codec: How to encode.
+        crf: Constant rate factor.
+    """
+
+    def __init__(self, path: Path, container: str, fps: float, codec: _Codec, crf: int) -> None:
+        import av
+
+        super().__init__()
+        self._codec, self._crf = codec, crf
+        self._rate = Fraction(fps).limit_denominator(1001)
+        options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
+        self._container = av.open(str(path.absolute()), "w", format=container, options=options)
+        self._stream: Any = None
+        self._num_frames = 0
+
+    def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
+        from av.video.frame import VideoFrame
+        from av.video.reformatter import ColorRange, Colorspace
+
+        for pixels in self._pixels(frames):
+            pixels = self._padded(pixels)
+            self._stream = self._stream or self._add_stream(*pixels.shape[:2])
+            frame = VideoFrame.from_ndarray(pixels, format="rgb24")
+            if self._codec.pixels != "rgb24":
+                # The usual colours of video, said in the file: players guess differently where it says nothing.
+                frame = frame.reformat(
+                    format=self._codec.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+                )
+            frame.pts, frame.time_base = self._num_frames, 1 / self._rate
+            self._num_frames += 1
+            self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        self._check_not_empty()
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def abandon(self) -> None:
+        self._container.close()
+
+    def _add_stream(self, height: int, width: int) -> Any:
+        options = {**self._codec.options, "crf": str(self._crf)}
+        stream = self._container.add_stream(self._codec.encoder, rate=self._rate, options=options)
+        stream.height, stream.width, stream.pix_fmt = height, width, self._codec.pixels
+        context = stream.codec_context
+        if self._codec.tag and self._container.format.name in ("mp4", "mov"):
+            context.codec_tag = self._codec.tag
+        if self._codec.pixels != "rgb24":
+            context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        return stream
+
+    def _padded(self, pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """The frame with even sides, which colour at half resolution needs: the last row or column is repeated."""
+        height, width = pixels.shape[:2]
+        if self._codec.pixels == "rgb24" or height % 2 == width % 2 == 0:
+            return pixels
+        if not self._num_frames:
+            logger.info("frames of %dx%d are padded to even sides by repeating their edge", height, width)
+        return np.pad(pixels, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
+
+
+class GifWriter(_Checked):
+    """Collects frames with a palette each, a byte per pixel, and writes them at the end.
+
+    Args:
+        path: The file.
+        fps: Frames per second; above 50 it plays slower, since gifs cannot be faster.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        super().__init__()
+        self._path, self._fps = path, fps
+        self._frames: list[Image.Image] = []
+        if fps * _GIF_SECONDS > 1:
+            logger.warning("gifs play at most %g frames per second, not %g", 1 / _GIF_SECONDS, fps)
+
+    def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
+        for pixels in self._pixels(frames):
+            if (len(self._frames) + 1) * pixels[..., 0].size > _MAX_GIF_BYTES:
+                raise InputError(
+                    f"a gif of more than {len(self._frames)} such frames takes too much memory; write .mp4"
+                )
+            # Pillow's own conversion is some 3 dB worse on smooth colours.
+            self._frames.append(Image.fromarray(pixels).quantize(256, method=Image.Quantize.MAXCOVERAGE))
+
+    def close(self) -> None:
+        self._check_not_empty()
+        # Hundredths of a second, rounded so that errors do not add up.
+        step = max(1 / self._fps, _GIF_SECONDS)
+        ends = [round(100 * step * (i + 1)) for i in range(len(self._frames))]
+        durations = [10 * (end - start) for start, end in zip([0, *ends], ends, strict=False)]
+        first, *others = self._frames
+        first.save(self._path, "GIF", save_all=True, append_images=others, duration=durations, loop=0, optimize=False)
+
+    def abandon(self) -> None:
+        self._frames.clear()
+
+
+class PngWriter(_Checked):
+    """A folder of numbered png files.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._num_frames = 0
+        path.mkdir()
+
+    def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
+        for pixels in self._pixels(frames):
+            Image.fromarray(pixels).save(self._path / f"{self._num_frames:06d}.png", compress_level=3)
+            self._num_frames += 1
+
+    def close(self) -> None:
+        self._check_not_empty()
+
+    def abandon(self) -> None:
+        """Nothing is held open."""
+
+
+@contextmanager
+def open_writer(
+    path: str | Path, fps: float, *, quality: int | None = None, codec: str = "h264"
+) -> Iterator[VideoWriter]:
+    """A writer by the suffix of ``path``; the file appears under its name when the block ends well, else not at all.
+
+    Args:
+        path: .mp4, .mov, .mkv or .webm; .gif; or no suffix: a folder of png files. A file there is replaced, a folder
+            that holds something is not.
+        fps: Frames per second; png files do not keep it.
+        quality: Constant rate factor of the codec, 0 is best; None: its default, hardly to be told from the original.
+        codec: "h264", "h265", "vp9", or "h264rgb" (lossless). For gif and png it means nothing.
+
+    Raises:
+        InputError: A suffix, codec, rate or place that cannot be used.
+        OSError: The disk is full or may not be written to; nothing is left behind.
+    """
+    path = Path(path)
+    make = _maker(path, fps, quality, codec)
+    try:
+        with atomic_path(path) as temporary:
+            writer = make(temporary)
+            try:
+                yield writer
+                writer.close()
+            except BaseException:
+                with suppress(OSError):  # closing completes the file, for which the disk may be too full
+                    writer.abandon()
+                raise
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).endswith(".tmp"):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # the user knows no temporary name
+
+
+def _maker(path: Path, fps: float, quality: int | None, codec: str) -> Callable[[Path], VideoWriter]:
+    """What opens the writer, with everything about the request checked beforehand."""
+    suffix = path.suffix.lower()
+    if not 0 < fps < 1001:
+        raise InputError(f"fps: {fps} frames per second cannot be written; give a rate between 0 and 1000")
+    if path.is_dir() and (suffix or any(path.iterdir())):
+        raise InputError(f"{path}: is a folder that is there already; choose another name or remove it")
+    if not suffix:
+        return PngWriter
+    if suffix == ".gif":
+        return lambda temporary: GifWriter(temporary, fps)
+    if suffix not in _CONTAINERS:
+        raise InputError(f"{path}: videos end in {', '.join(_CONTAINERS)} or .gif, folders of png files in no suffix")
+    if codec not in _CODECS:
+        raise InputError(f"codec: {codec!r} is none of {', '.join(_CODECS)}; choose one")
+    container, how = _CONTAINERS[suffix], _CODECS[codec]
+    if container not in how.containers:
+        raise InputError(f"{path}: {codec} does not go into {suffix}; choose codec vp9, or .mp4")
+    crf = how.crf if quality is None else quality
+    if not 0 <= crf <= 51:
+        raise InputError(f"quality: {quality} is not a constant rate factor; give 0 (best) to 51")
+    return lambda temporary: EncodedWriter(temporary, container, fps, how, crf)
+
+
+def tile(
+    videos: Shaped[Tensor, "N F C H W"], columns: int | None = None, gap: int = 2, value: float = 0
+) -> Shaped[Tensor, "F C h w"]:
+    """Videos side by side in a grid, row by row.
+
+    Args:
+        videos: Of one length and size.
+        columns: Videos per row; None: as many as there are rows, or one more.
+        gap: Pixels between them.
+        value: What fills the gaps and the places left over.
+    """
+    num_videos, num_frames, channels, height, width = videos.shape
+    columns = min(columns or math.ceil(math.sqrt(num_videos)), num_videos)
+    rows = -(-num_videos // columns)
+    cells = videos.new_full((rows * columns, num_frames, channels, height + gap, width + gap), value)
+    cells[:num_videos, ..., :height, :width] = videos
+    grid = rearrange(cells, "(rows columns) f c h w -> f c (rows h) (columns w)", rows=rows)
+    return grid[..., : grid.shape[-2] - gap, : grid.shape[-1] - gap]
