@@ -8,10 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from datasets.index import SkippedVideo, VideoIndex
+from datasets.index import VideoIndex
 from datasets.sources import Source
 from datasets.synthetic import SyntheticVideo
-from errors import InputError
 
 
 @runtime_checkable
@@ -32,55 +31,18 @@ class VideoCollection(Protocol):
 
 
 class IndexedVideos:
-    """The videos of an index that are long enough for a clip.
+    """The usable videos of an index.
 
     Args:
         index: What was found.
-        num_frames: Frames of a clip; shorter videos are moved to the skipped ones.
-        labelled: Take the labels over; otherwise c_dim is 0.
-
-    Attributes:
-        index: What is used and what is skipped.
     """
 
-    def __init__(self, index: VideoIndex, num_frames: int, *, labelled: bool = False) -> None:
-        # Labels come first: how many classes there are must not depend on which videos are long enough.
-        labels = _labels(index) if labelled else np.zeros((len(index.videos), 0), dtype=np.float32)
-        lengths = np.array([video.num_frames for video in index.videos], dtype=np.int64)
-        self.index = _without_short(index, num_frames)
-        self.lengths, self.labels = lengths[lengths >= num_frames], labels[lengths >= num_frames]
+    def __init__(self, index: VideoIndex) -> None:
+        self.index, self.labels = index, index.labels()
+        self.lengths = np.array([video.num_frames for video in index.videos], dtype=np.int64)
 
     def open(self, index: int) -> Source:
         return self.index.open(index)
-
-
-def _labels(index: VideoIndex) -> Float32[np.ndarray, "N c_dim"]:
-    """Labels of all videos; that some have none is an error."""
-    missing = [video.name for video in index.videos if video.label is None]
-    if missing:
-        raise InputError(
-            f"{index.root}: {len(missing)} of {len(index.videos)} videos have no label (the first: {missing[0]}); add "
-            "them to dataset.json, or set data.labelled to false"
-        )
-    return index.labels()
-
-
-def _without_short(index: VideoIndex, num_frames: int) -> VideoIndex:
-    """The index with the videos shorter than a clip moved to the skipped ones."""
-    usable = [video for video in index.videos if video.num_frames >= num_frames]
-    if not usable:
-        longest = max(video.num_frames for video in index.videos)
-        raise InputError(
-            f"num_frames: a clip takes {num_frames} frames, but the longest video of {index.root} has {longest}; lower "
-            "num_frames of the frame sampler"
-        )
-    reason = "{} frames are fewer than the {} of a clip"
-    short = [
-        SkippedVideo(video.name, reason.format(video.num_frames, num_frames))
-        for video in index.videos
-        if video.num_frames < num_frames
-    ]
-    return VideoIndex(index.root, usable, [*index.skipped, *short])
 
 
 class RenderedVideos:

@@ -14,7 +14,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,12 +25,12 @@ from torch.utils.data import DataLoader
 from datasets.clips import ClipSampler, SparseClips, crop_box
 from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
 from datasets.frame_sampling import FrameSampler, RandomSpans
-from datasets.index import VideoIndex
 from datasets.synthetic import SpriteVideo, SyntheticVideo
 from errors import InputError
 
 _log = logging.getLogger(__name__)
 _SMALLEST_SIDE = 16
+_PATIENCE = 600.0  # seconds; a worker that gives nothing for so long hangs
 
 
 def _num_cores() -> int:
@@ -47,7 +47,6 @@ class ClipDataModule(LightningDataModule):
         batch_size: Clips per update, of all ranks together; a multiple of their number.
         num_workers: Processes that read and scale clips, at most one per CPU core; 0: the training process does it.
         prefetch_factor: Batches that each worker prepares ahead.
-        timeout: Seconds after which a batch that does not come is an error; 0: wait for ever.
         seed: Decides order of the videos, frames, crops and flips.
         flip: Mirror half of the clips left to right.
         random_crop: Cut clips out at random places; otherwise at the centre.
@@ -62,7 +61,6 @@ class ClipDataModule(LightningDataModule):
     """
 
     videos: VideoCollection
-    fps: float
 
     def __init__(
         self,
@@ -71,7 +69,6 @@ class ClipDataModule(LightningDataModule):
         batch_size: int = 16,
         num_workers: int = 3,
         prefetch_factor: int = 2,
-        timeout: float = 300.0,
         seed: int = 0,
         flip: bool = False,
         random_crop: bool = False,
@@ -86,12 +83,17 @@ class ClipDataModule(LightningDataModule):
             raise InputError(f"batch_size: {batch_size} clips make no batch; give at least 1")
         self.frame_sampler = frame_sampler or RandomSpans()
         self.batch_size, self.num_workers, self.prefetch_factor = batch_size, num_workers, prefetch_factor
-        self.timeout, self.seed, self.flip, self.random_crop = timeout, seed, flip, random_crop
+        self.seed, self.flip, self.random_crop = seed, flip, random_crop
         self.sampler = ClipSampler(batch_size)
 
     @abstractmethod
     def collect(self) -> VideoCollection:
         """Finds the videos; called once per process."""
+
+    @property
+    @abstractmethod
+    def fps(self) -> float:
+        """Frames per second of the videos."""
 
     @property
     def video_lengths(self) -> Int64[np.ndarray, " N"]:
@@ -141,7 +143,7 @@ class ClipDataModule(LightningDataModule):
         num_workers = min(self.num_workers, _num_cores())
         workers: dict[str, Any] = {}
         if num_workers:
-            workers = {"persistent_workers": True, "prefetch_factor": self.prefetch_factor, "timeout": self.timeout}
+            workers = {"persistent_workers": True, "prefetch_factor": self.prefetch_factor, "timeout": _PATIENCE}
         return ClipLoader(
             DataLoader(
                 self.clips(),
@@ -193,12 +195,13 @@ class VideoFolder(ClipDataModule):
         batch_size: Clips per update, of all ranks together; a multiple of their number.
         num_workers: Processes that read and scale clips, at most one per CPU core; 0: the training process does it.
         prefetch_factor: Batches that each worker prepares ahead.
-        timeout: Seconds after which a batch that does not come is an error; 0: wait for ever.
         seed: Decides order of the videos, frames, crops and flips.
         flip: Mirror half of the clips left to right.
         random_crop: Cut clips out at random places; otherwise at the centre.
-        labelled: Condition on the labels of the videos; every one of them must have one then.
-        cache_dir: Where the scan is remembered; None: a cache folder of the user's account.
+        labels: What to condition on. "none": nothing; "json": the labels in dataset.json beside the videos; "folders":
+            the folder a video lies in.
+        fps: Frames per second of videos that are images, and do not say.
+        cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
     """
 
     def __init__(
@@ -209,48 +212,45 @@ class VideoFolder(ClipDataModule):
         batch_size: int = 16,
         num_workers: int = 3,
         prefetch_factor: int = 2,
-        timeout: float = 300.0,
         seed: int = 0,
         flip: bool = False,
         random_crop: bool = False,
-        labelled: bool = False,
+        labels: Literal["none", "json", "folders"] = "none",
+        fps: float = 25.0,
         cache_dir: str | Path | None = None,
     ) -> None:
-        super().__init__(
-            resolution, frame_sampler, batch_size, num_workers, prefetch_factor, timeout, seed, flip, random_crop
-        )
-        self.root, self.labelled, self.cache_dir = Path(root), labelled, cache_dir
+        super().__init__(resolution, frame_sampler, batch_size, num_workers, prefetch_factor, seed, flip, random_crop)
+        self.root, self.label_source, self.image_fps, self.cache_dir = Path(root), labels, fps, cache_dir
 
     def prepare_data(self) -> None:
-        # Once per machine; the other processes then find the scan in the cache.
-        self._scan(progress=True)
+        # One process per machine looks first; the others then find what it found in the cache.
+        self.videos = self.collect()
 
-    def collect(self) -> VideoCollection:
-        videos = IndexedVideos(self._scan(progress=False), self.frame_sampler.num_frames, labelled=self.labelled)
-        self.fps = float(np.median([video.fps for video in videos.index.videos]))
-        self._report(videos.index)
-        return videos
+    def collect(self) -> IndexedVideos:
+        from datasets.index import scan  # with the decoders; generated videos do without
+
+        index = scan(
+            self.root,
+            min_frames=self.frame_sampler.num_frames,
+            labels=self.label_source,
+            fps=self.image_fps,
+            cache_dir=self.cache_dir,
+            progress=self.trainer is None or self.trainer.is_global_zero,
+        )
+        boxes = [crop_box((video.height, video.width), self.resolution) for video in index.videos]
+        small = sum(height < self.resolution[0] for _, _, height, _ in boxes)
+        if small:
+            _log.warning("%s: %d videos are smaller than the resolution and are enlarged", self.root, small)
+        return IndexedVideos(index)
 
     def setup(self, stage: str | None = None) -> None:
         super().setup(stage)
         if stage == "fit" and self.trainer is not None and self.trainer.is_global_zero:
-            folder = Path(self.trainer.default_root_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            self.videos.index.save(folder / "index.json")
+            self.videos.index.save(Path(self.trainer.default_root_dir) / "index.json")
 
-    def _scan(self, *, progress: bool) -> VideoIndex:
-        from datasets.index import scan  # with the decoders; generated videos do without
-
-        return scan(self.root, cache_dir=self.cache_dir, progress=progress)
-
-    def _report(self, index: VideoIndex) -> None:
-        for video in index.skipped:
-            _log.warning("%s: skipped: %s", video.name, video.reason)
-        boxes = [crop_box((video.height, video.width), self.resolution)[2:] for video in index.videos]
-        small = sum(box < self.resolution[0] for box, _ in boxes)
-        _log.info("%s: %d videos, %d skipped", self.root, len(index.videos), len(index.skipped))
-        if small:
-            _log.warning("%s: %d videos are smaller than the resolution and are enlarged", self.root, small)
+    @property
+    def fps(self) -> float:
+        return float(np.median([video.fps for video in self.videos.index.videos]))
 
 
 class SyntheticVideos(ClipDataModule):
@@ -266,7 +266,6 @@ class SyntheticVideos(ClipDataModule):
         batch_size: Clips per update, of all ranks together; a multiple of their number.
         num_workers: Processes that render clips, at most one per CPU core; 0: the training process does it.
         prefetch_factor: Batches that each worker prepares ahead.
-        timeout: Seconds after which a batch that does not come is an error; 0: wait for ever.
         seed: Decides order of the videos and frames.
         labelled: Condition on the class of the videos.
     """
@@ -282,11 +281,10 @@ class SyntheticVideos(ClipDataModule):
         batch_size: int = 16,
         num_workers: int = 3,
         prefetch_factor: int = 2,
-        timeout: float = 300.0,
         seed: int = 0,
         labelled: bool = False,
     ) -> None:
-        super().__init__(resolution, frame_sampler, batch_size, num_workers, prefetch_factor, timeout, seed)
+        super().__init__(resolution, frame_sampler, batch_size, num_workers, prefetch_factor, seed)
         if num_videos < 1:
             raise InputError(f"num_videos: {num_videos} videos are no data; give at least 1")
         if num_frames < self.frame_sampler.num_frames:
@@ -296,9 +294,11 @@ class SyntheticVideos(ClipDataModule):
         self.num_videos, self.num_frames, self.first_seed = num_videos, num_frames, first_seed
         self.video, self.labelled = video, labelled
 
-    def collect(self) -> VideoCollection:
-        videos = RenderedVideos(
+    def collect(self) -> RenderedVideos:
+        return RenderedVideos(
             self.video, self.first_seed, self.num_videos, self.num_frames, self.resolution, labelled=self.labelled
         )
-        self.fps = videos.open(0).fps
-        return videos
+
+    @property
+    def fps(self) -> float:
+        return self.videos.open(0).fps

@@ -186,14 +186,14 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
             assert torch.equal(batch["clip"][n], frames[:, :, :, 4:20])
 
     index = json.loads((tmp_path / "run" / "index.json").read_text())
-    assert "2 frames are fewer than the 3 of a clip" in json.dumps(index)
+    assert index["skipped"] == [{"name": "short", "reason": "too short: 2 of 3 frames"}]
 
 
 def test_labels_of_a_folder(tmp_path: Path) -> None:
     write_frames(tmp_path / "data", {"a": 4, "b": 4, "c": 2})
     labels = [["a/0.png", 0], ["b/0.png", 1], ["c/0.png", 2]]
     (tmp_path / "data" / "dataset.json").write_text(json.dumps({"labels": labels}))
-    data = VideoFolder(tmp_path / "data", 16, num_workers=0, labelled=True, cache_dir=tmp_path / "cache")
+    data = VideoFolder(tmp_path / "data", 16, num_workers=0, labels="json", cache_dir=tmp_path / "cache")
     data.setup("fit")
     assert data.labels.tolist() == [[1, 0, 0], [0, 1, 0]], "the class of the short video still counts"
     assert data.c_dim == 3
@@ -205,7 +205,7 @@ def test_labels_of_a_folder(tmp_path: Path) -> None:
 def test_a_missing_label_is_refused(tmp_path: Path) -> None:
     write_frames(tmp_path / "data", {"a": 4, "b": 4})
     (tmp_path / "data" / "dataset.json").write_text(json.dumps({"labels": [["a/0.png", 0]]}))
-    data = VideoFolder(tmp_path / "data", 16, labelled=True, cache_dir=tmp_path / "cache")
+    data = VideoFolder(tmp_path / "data", 16, labels="json", cache_dir=tmp_path / "cache")
     with pytest.raises(InputError, match="label"):
         data.setup("fit")
 
@@ -213,7 +213,7 @@ def test_a_missing_label_is_refused(tmp_path: Path) -> None:
 def test_a_clip_longer_than_every_video_is_refused(tmp_path: Path) -> None:
     write_frames(tmp_path / "data", {"a": 4, "b": 5})
     data = VideoFolder(tmp_path / "data", 16, RandomSpans(6), cache_dir=tmp_path / "cache")
-    with pytest.raises(InputError, match=r"6 frames, but the longest video .* has 5"):
+    with pytest.raises(InputError, match=r"too short: 4 of 6 frames.* ask for fewer frames"):
         data.setup("fit")
 
 
@@ -242,7 +242,7 @@ def test_a_config_injects_sampler_and_scene() -> None:
     scene = {"class_path": "datasets.synthetic.SpriteVideo", "init_args": {"max_sprites": 1, "fps": 10.0}}
     arguments = {"num_videos": 2, "num_frames": 50, "resolution": [16, 32], "frame_sampler": sampler, "video": scene}
     config = {"data": {"class_path": "datasets.datamodule.SyntheticVideos", "init_args": arguments}}
-    data = parser.instantiate(parser.parse_object(config)).data
+    data = parser.instantiate_classes(parser.parse_object(config)).data
     data.setup("fit")
     assert isinstance(data.frame_sampler, HeavyTailed) and data.frame_sampler.num_frames == 4
     assert data.resolution == (16, 32) and data.fps == 10.0
