@@ -12,6 +12,7 @@ Shape legend
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -125,7 +126,7 @@ class Discriminator(nn.Module):
         self.fromrgb = EqualizedConv2d(3, top.channels, 1, conv_clamp=conv_clamp)
         self.blocks = nn.ModuleDict()
         in_channels = top.channels
-        for level, below in zip(self.levels, self.levels[1:], strict=False):
+        for level, below in pairwise(self.levels):
             joined_next = below.name == self.join_at
             out_channels = below.channels // num_frames_div_factor if joined_next else below.channels
             block = DiscriminatorBlock(in_channels, level.channels, out_channels, self.conditioning, conv_clamp)

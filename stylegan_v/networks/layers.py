@@ -1,4 +1,4 @@
-"""Layers with an equalised learning rate: unit-variance parameters, scaled at run time (Karras et al. 2018, section 4.1).
+"""Layers with an equalised learning rate: unit-variance parameters scaled at run time (Karras et al. 2018, 4.1).
 
 Shape legend
     N       rows, or images with the frames of all clips folded in
@@ -27,7 +27,9 @@ def normalize_second_moment(x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
-def minibatch_std(x: Float[Tensor, "N C H W"], group_size: int | None, num_channels: int = 1) -> Float[Tensor, "N c H W"]:
+def minibatch_std(
+    x: Float[Tensor, "N C H W"], group_size: int | None, num_channels: int = 1
+) -> Float[Tensor, "N c H W"]:
     """``x`` with the standard deviation over groups of images appended as channels (Karras et al. 2018, section 3).
 
     Image n belongs to group n mod (N / group_size), so a batch dealt out round robin keeps its groups.

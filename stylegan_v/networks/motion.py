@@ -1,4 +1,4 @@
-"""Motion: noise codes at equal distances in time, and an acyclic encoding of any moment between them (StyleGAN-V, section 3.1).
+"""Motion: noise codes at equal distances in time, an acyclic encoding of any moment between (StyleGAN-V, 3.1).
 
 Shape legend
     B       videos
@@ -152,7 +152,7 @@ class MotionEncoder(nn.Module):
         self.time_encoder = AcyclicEncoding(v_dim, num_frequencies, min_period, max_period)
 
     def num_codes(self, t: Tensor) -> int:
-        """Noise codes L that cover the training horizon and times ``t`` (and at least those of training, as the original does)."""
+        """Noise codes L that cover times ``t``, and at least the horizon of training, as the original draws them."""
         last = max(self.max_num_frames - 1, float(t.max()))
         return math.ceil(last / self.distance) + 2 + self.reach
 

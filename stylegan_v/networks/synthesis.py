@@ -129,7 +129,9 @@ class SynthesisNetwork(nn.Module):
         if time_conditioning not in get_args(TimeConditioning):
             raise ValueError(f"time_conditioning {time_conditioning!r}: choose from {get_args(TimeConditioning)}")
         if time_conditioning == "sum_w" and motion.out_dim != w_dim:
-            raise ValueError(f"time_conditioning sum_w needs an embedding of w_dim {w_dim}, motion gives {motion.out_dim}")
+            raise ValueError(
+                f"time_conditioning sum_w needs an embedding of w_dim {w_dim}, motion gives {motion.out_dim}"
+            )
         self.resolution, self.time_conditioning = resolution, time_conditioning
         self.motion = motion
         self.motion_input = time_conditioning == "concat_const" if motion_input is None else motion_input
@@ -182,7 +184,9 @@ class SynthesisNetwork(nn.Module):
         noise_mode = noise_mode or ("random" if self.training else "const")
         random = random or GlobalRandom(len(t), t.device)
         for name, block in self.blocks.items():
-            noises = [self._noise(f"{name}/{i}", conv, t.shape, noise_mode, random) for i, conv in enumerate(block.convs)]
+            noises = [
+                self._noise(f"{name}/{i}", conv, t.shape, noise_mode, random) for i, conv in enumerate(block.convs)
+            ]
             x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises)
             taken += len(block.convs)
         return rearrange(self._crop(rgb), "(b t) c h w -> b t c h w", b=len(t))

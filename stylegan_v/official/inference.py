@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -91,7 +92,7 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
 def _joining(state: Mapping[str, Tensor]) -> tuple[int, int, int]:
     """Where frames are joined, the divisor of their channels there, and how many there are."""
     blocks = _block_sizes(state)[:0:-1]  # from the frame's size down, without the last
-    for above, block in zip(blocks, blocks[1:], strict=False):
+    for above, block in pairwise(blocks):
         given, taken = len(state[f"b{above}.conv1.weight"]), state[f"b{block}.conv0.weight"].shape[1]
         own = len(state[f"b{block}.conv0.weight"])
         if taken != own or given != own:

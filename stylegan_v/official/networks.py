@@ -45,7 +45,9 @@ def _translate(name: str, table: tuple[tuple[str, str], ...]) -> str:
 
 def _generator_name(name: str, first_block: str) -> str:
     # The first block has one convolution; the original numbers it 1, ours 0.
-    return _translate(name.replace(f"synthesis.{first_block}.conv1.", f"synthesis.{first_block}.conv0."), _GENERATOR_NAMES)
+    return _translate(
+        name.replace(f"synthesis.{first_block}.conv1.", f"synthesis.{first_block}.conv0."), _GENERATOR_NAMES
+    )
 
 
 def generator_names(state: Mapping[str, Any]) -> dict[str, str]:
@@ -82,7 +84,9 @@ def build_generator(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> G
     derived = config["derived"]["G_kwargs"]
     motion = _build_motion(model, c_dim)
     first = min(int(name.split(".")[1][1:]) for name in state if re.match(r"synthesis\.b\d+\.", name))
-    const = next(tensor for name, tensor in state.items() if re.fullmatch(r"synthesis\.b\d+\.input\.input(\.const)?", name))
+    const = next(
+        tensor for name, tensor in state.items() if re.fullmatch(r"synthesis\.b\d+\.input\.input(\.const)?", name)
+    )
     generator = Generator(
         config["resolution"],
         z_dim=model["z_dim"],
@@ -154,10 +158,14 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], names: Mapping[str, s
     ours = network.state_dict()
     renamed = {ours_name: state[name] for name, ours_name in names.items()}
     for name in sorted(ours.keys() ^ renamed.keys()):
-        raise ValueError(f"{name}: {'missing from the file' if name in ours else 'not in the network of these settings'}")
+        raise ValueError(
+            f"{name}: {'missing from the file' if name in ours else 'not in the network of these settings'}"
+        )
     if "synthesis.const" in renamed:  # stored without the leading axis where time does not enter it
         renamed["synthesis.const"] = renamed["synthesis.const"].reshape(ours["synthesis.const"].shape)
     for name, tensor in renamed.items():
         if tensor.shape != ours[name].shape:
-            raise ValueError(f"{name}: shape {tuple(tensor.shape)} in the file, {tuple(ours[name].shape)} in the network")
+            raise ValueError(
+                f"{name}: shape {tuple(tensor.shape)} in the file, {tuple(ours[name].shape)} in the network"
+            )
     network.load_state_dict(renamed)

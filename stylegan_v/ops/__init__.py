@@ -1,1 +1,1 @@
-"""Operations on images: resampling, modulated convolution, bias with activation. Leaves: nothing here imports the project."""
+"""Operations on images: resampling, modulated convolution, bias with activation. Leaves of the house."""

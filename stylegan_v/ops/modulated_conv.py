@@ -92,5 +92,8 @@ def modulated_conv2d_per_image(
     kernels = weight * per_image(styles, len(x))[:, None, :, None, None]  # eq. 1, [N, O, I, k, k]
     if demodulate:
         kernels = kernels * torch.rsqrt(kernels.square().sum(dim=(2, 3, 4), keepdim=True) + _EPSILON)  # eq. 3
-    images = [conv2d_resample(image, kernel, up=up) for image, kernel in zip(rearrange(x, "n i h w -> n 1 i h w"), kernels)]
+    images = [
+        conv2d_resample(image, kernel, up=up)
+        for image, kernel in zip(rearrange(x, "n i h w -> n 1 i h w"), kernels, strict=True)
+    ]
     return torch.cat(images)

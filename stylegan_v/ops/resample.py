@@ -1,4 +1,4 @@
-"""FIR resampling: insert zeros, pad, filter, decimate (StyleGAN2, Karras et al. 2020; its low-pass filter is [1, 3, 3, 1]).
+"""FIR resampling with the low-pass filter [1, 3, 3, 1]: insert zeros, pad, filter, decimate (StyleGAN2).
 
 `upfirdn2d` is the readable reference. The networks use `upsample2d`, `downsample2d` and `blur2d`, which do the same for
 the [1, 3, 3, 1] filter as one depthwise convolution or its adjoint. Autograd's own double backward of a depthwise

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 import torch
 from einops import rearrange
-from tests.conformance.recordings import Recording, assert_matches, files, folder, relative_error
 from torch import Tensor, nn
 
 from stylegan_v import losses
@@ -32,6 +31,7 @@ from stylegan_v.official import (
     generator_names,
     infer_config,
 )
+from tests.conformance.recordings import Recording, assert_matches, files, folder, relative_error
 
 # A few times what float32 against float64 differs in the original, by kind; keys relative to their largest value.
 TOLERANCE = {
@@ -195,9 +195,7 @@ def discriminator_results(fixture: Fixture) -> dict[str, Tensor]:
         block.register_forward_pre_hook(lambda _m, args, name=name: joining.__setitem__(name, args[0]))
         for name, block in discriminator.blocks.items()
     ]
-    handles.append(
-        epilogue.conv.register_forward_pre_hook(lambda _m, args: joining.__setitem__("epilogue", args[0]))
-    )
+    handles.append(epilogue.conv.register_forward_pre_hook(lambda _m, args: joining.__setitem__("epilogue", args[0])))
     with outputs(watched) as seen:
         logits = discriminator(fixture.clips(data["d_in/img"]), t, c)
     for handle in handles:
@@ -248,9 +246,7 @@ def gradient_results(phase: str, fixture: Fixture, network: nn.Module, names: Ca
     gradients = {name: parameters[table[name]].grad for name in fixture.data.json(f"loss_out/{phase}/grad_names_json")}
     absent = {name: torch.zeros_like(parameters[table[name]]) for name, grad in gradients.items() if grad is None}
     gradients |= absent
-    rows = [
-        [grad.double().norm(), grad.double().sum(), grad.abs().max().double()] for grad in gradients.values()
-    ]
+    rows = [[grad.double().norm(), grad.double().sum(), grad.abs().max().double()] for grad in gradients.values()]
     results = {f"loss_out/{phase}/grad_l2_sum_maxabs": torch.tensor(rows, dtype=torch.float64)}
     prefix = f"loss_out/{phase}/grad/"
     recorded = [key.removeprefix(prefix) for key in fixture.data.keys if key.startswith(prefix)]
