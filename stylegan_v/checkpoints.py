@@ -1,14 +1,15 @@
 """Checkpoints on disk: written whole or not at all, read without running anything, built from an allow-list.
 
 A checkpoint is what Lightning saves, tensors and plain values only, plus the run's resolved config as YAML text under
-``config``. Reading one never executes what it holds: the tensors come through `torch.load(weights_only=True)`, the config
-through a bounded safe YAML reader, and only modules of this project can be named in it.
+``config``. Reading one never executes what it holds: the tensors come through `torch.load(weights_only=True)`, the
+config through a bounded safe YAML reader, and only modules of this project can be named in it.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,10 @@ def remove_stale(folder: Path) -> list[Path]:
     """Removes what a process killed while it wrote left in ``folder``, and says what that was."""
     stale = sorted(folder.glob(".*.tmp"))
     for path in stale:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     return stale
 
 
@@ -179,7 +183,9 @@ def build(node: Any) -> Any:
         try:
             return made(**arguments)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{node['class_path']}: cannot be built from the config of the checkpoint: {error}") from error
+            raise InputError(
+                f"{node['class_path']}: cannot be built from the config of the checkpoint: {error}"
+            ) from error
     if isinstance(node, dict):
         return {name: build(value) for name, value in node.items()}
     if isinstance(node, list):
@@ -242,7 +248,9 @@ def load_generator(path: str | os.PathLike[str], *, ema: bool = True) -> Generat
         raise InputError(f"{path}: its config names no generator: give a checkpoint of a video GAN")
     prefix = "generator_ema." if ema else "generator."
     state = {
-        name.removeprefix(prefix): tensor for name, tensor in checkpoint["state_dict"].items() if name.startswith(prefix)
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith(prefix)
     }
     check_fits(generator.state_dict(), state, path)
     generator.load_state_dict(state)

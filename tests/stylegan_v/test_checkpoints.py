@@ -97,7 +97,9 @@ def test_load_generator_gives_the_same_frames(tmp_path: Path, generator: Generat
 def test_load_generator_names_the_first_tensor_of_another_architecture(tmp_path: Path, generator: Generator) -> None:
     wider = {**GENERATOR, "init_args": {**GENERATOR["init_args"], "w_dim": 7}}
     checkpoints.write_checkpoint(_checkpoint(generator, wider), tmp_path / "last.ckpt")
-    with pytest.raises(InputError, match=r"last\.ckpt: a checkpoint of another architecture: \S+ is \[.*6.*\] there and"):
+    with pytest.raises(
+        InputError, match=r"last\.ckpt: a checkpoint of another architecture: \S+ is \[.*6.*\] there and"
+    ):
         checkpoints.load_generator(tmp_path)
 
 
@@ -125,7 +127,9 @@ class _Hostile:
         return os.mkdir, ("executed",)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04broken", b"\x80\x02]q\x00.", "pickle", "list", "folder"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"PK\x03\x04broken", b"\x80\x02]q\x00.", "pickle", "list", "folder"]
+)
 def test_a_file_that_is_no_checkpoint_is_refused_and_not_executed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | str
 ) -> None:
@@ -185,10 +189,9 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_else(tmp_path: Path, 
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        with checkpoints.replacing(tmp_path / "a") as file:
-            file.write(b"half")
-            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), checkpoints.replacing(tmp_path / "a") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,65 @@
+"""Checkpoints by the module's own count of updates: the newest under one name, older ones now and then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
+
+from stylegan_v.callbacks.counters import Counters
+from stylegan_v.checkpoints import LAST
+
+
+class Checkpointing(Callback):
+    """Keeps ``last.ckpt`` of the run folder up to date: every so many updates, at the end, and when asked to stop.
+
+    Args:
+        every_updates: Updates between two checkpoints.
+        keep_every_kimg: Thousands of frames between two checkpoints that are kept for good, under their own names
+            (``update_0012500.ckpt``); None keeps only the last.
+    """
+
+    def __init__(self, every_updates: int = 500, keep_every_kimg: float | None = None) -> None:
+        self.every_updates, self.keep_every_kimg = every_updates, keep_every_kimg
+        self._saved_at: int | None = None
+        self._kept = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        counters = Counters.of(trainer, pl_module)
+        self._saved_at, self._kept = counters.updates, self._due(counters)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        counters = Counters.of(trainer, pl_module)
+        if counters.updates % self.every_updates == 0:
+            self._save(trainer, counters)
+        if self._due(counters) > self._kept:
+            self._kept = self._due(counters)
+            self._write(trainer, f"update_{counters.updates:07d}.ckpt")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer, Counters.of(trainer, pl_module))
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        # Lightning raises this one between two updates; after any other the state may be half an update old.
+        if isinstance(exception, SIGTERMException):
+            self._save(trainer, Counters.of(trainer, pl_module))
+
+    def _due(self, counters: Counters) -> int:
+        """How many checkpoints should have been kept by now."""
+        return int(counters.frames // (1000 * self.keep_every_kimg)) if self.keep_every_kimg else 0
+
+    def _save(self, trainer: Trainer, counters: Counters) -> None:
+        if counters.updates != self._saved_at:
+            self._write(trainer, LAST)
+            self._saved_at = counters.updates
+
+    def _write(self, trainer: Trainer, name: str) -> None:
+        if not trainer.fast_dev_run:
+            path = Path(trainer.default_root_dir) / name
+            trainer.save_checkpoint(path, weights_only=False)  # with the state of the optimisers
+            rank_zero_info(f"saved {path}")

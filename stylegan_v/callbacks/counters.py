@@ -1,0 +1,34 @@
+"""How far a run is, for modules that count for themselves and for those that do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytorch_lightning import LightningModule, Trainer
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What has been trained on so far, of all ranks together.
+
+    Attributes:
+        updates: Updates made; Lightning's count of optimiser steps where the module keeps none.
+        clips: Real clips shown; 0 where the module does not count them.
+        frames: Real frames shown; likewise.
+        total_frames: Frames after which the run ends; None where the module sets no such end.
+    """
+
+    updates: int
+    clips: int
+    frames: int
+    total_frames: float | None
+
+    @staticmethod
+    def of(trainer: Trainer, module: LightningModule) -> Counters:
+        total_kimg = getattr(module, "total_kimg", None)
+        return Counters(
+            getattr(module, "updates", trainer.global_step),
+            getattr(module, "num_clips", 0),
+            getattr(module, "num_frames", 0),
+            None if total_kimg is None else 1000 * total_kimg,
+        )

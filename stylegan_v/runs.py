@@ -1,0 +1,238 @@
+"""A run: a folder with its config, checkpoints, curves and samples, and the command line that starts or resumes it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import Namespace
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins import CheckpointIO
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_only
+
+from errors import InputError
+from stylegan_v.callbacks import Checkpointing, GracefulStop, RunProgress, Throughput
+from stylegan_v.checkpoints import (
+    LAST,
+    check_fits,
+    find_checkpoint,
+    read_checkpoint,
+    remove_stale,
+    replacing,
+    write_checkpoint,
+)
+from stylegan_v.config_errors import one_line
+
+# What a GAN needs and Lightning does otherwise: no epochs, a sampler that shares out clips by itself, own checkpoints.
+TRAINER_DEFAULTS = {
+    "max_epochs": -1,
+    "use_distributed_sampler": False,
+    "enable_checkpointing": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 10,
+}
+
+# Advertisements, and a notice about Lightning's own code on every start.
+logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "Tip:" not in record.getMessage())
+warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Checkpoints that are written whole or not at all, and read without running anything."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_checkpoint(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+class RunConfig(SaveConfigCallback):
+    """Puts the resolved config into the run's folder and into each of its checkpoints.
+
+    A config of an earlier start that says something else is kept under a numbered name.
+    """
+
+    def __init__(self, parser: LightningArgumentParser, config: Namespace) -> None:
+        super().__init__(parser, config)
+        resolved = config.clone()
+        resolved.ckpt_path = None  # how this start began, not what the run is
+        self.text = parser.dump(resolved, skip_none=False)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage == "fit" and trainer.is_global_zero:
+            path = Path(trainer.default_root_dir) / "config.yaml"
+            if path.exists() and path.read_text() != self.text:
+                number = next(n for n in range(1, sys.maxsize) if not path.with_name(f"config.{n}.yaml").exists())
+                path.rename(path.with_name(f"config.{number}.yaml"))
+            with replacing(path) as file:
+                file.write(self.text.encode())
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint["config"] = self.text
+
+
+class RunParser(LightningArgumentParser):
+    """A parser that refuses a wrong config or flag in one line that names the key."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)  # the beginning of a flag is not that flag
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:  # a parser of one class, inside of another's check
+            super().error(message, ex)
+        raise InputError(one_line(message, self._options())) from ex
+
+    def _options(self) -> list[str]:
+        parsers = [self, *(self._subcommands_action.choices.values() if self._subcommands_action else [])]
+        return [action.dest for parser in parsers for action in parser._actions]
+
+
+class RunCLI(LightningCLI):
+    """``train.py``: any model and data that a config names, in a run folder of its own.
+
+    Args:
+        args: Command line; None takes that of the process.
+    """
+
+    folder: Path
+
+    def __init__(self, args: Sequence[str] | None = None) -> None:
+        self.interrupts = GracefulStop()
+        super().__init__(
+            save_config_callback=RunConfig,
+            trainer_defaults=TRAINER_DEFAULTS | {"callbacks": [self.interrupts]},
+            seed_everything_default=0,
+            parser_class=RunParser,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            args=None if args is None else list(args),
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--run_name", type=str | None, help="name of the run's folder (default: that of the config)"
+        )
+        parser.add_argument("--runs_dir", type=str, default="runs", help="where the folders of runs are")
+        # In this order: throughput counts what happens after it as waiting for data.
+        parser.add_lightning_class_args(Checkpointing, "checkpointing")
+        parser.add_lightning_class_args(RunProgress, "progress")
+        parser.add_lightning_class_args(Throughput, "throughput")
+
+    def _parse_ckpt_path(self) -> None:
+        # Lightning would build classes that the checkpoint names. Here only the user's config says what is built.
+        pass
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: list[str] | None) -> None:
+        # Here, and not in a later hook: nothing has been seeded, built or said yet.
+        super().parse_arguments(parser, args)
+        subcommand = self.config.subcommand
+        config = self.config[subcommand]
+        if config.trainer.default_root_dir is not None:
+            raise InputError(
+                "trainer.default_root_dir: a run lives in runs_dir/run_name: give --runs_dir and --run_name"
+            )
+        config.run_name = _run_name(config.run_name, config.config)
+        self.folder = Path(config.runs_dir).expanduser() / config.run_name
+        if config.ckpt_path is not None:
+            path = self.folder / LAST if config.ckpt_path == "last" else config.ckpt_path
+            config.ckpt_path = str(find_checkpoint(path))
+        if subcommand == "fit" and rank_zero_only.rank == 0:
+            prepare_folder(self.folder, resuming=config.ckpt_path is not None)
+
+    def instantiate_classes(self) -> None:
+        with _constructor_errors():
+            super().instantiate_classes()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        options = self._get(self.config_init, "trainer")
+        plugins = options.plugins if isinstance(options.plugins, list) else [options.plugins]
+        kwargs |= {"default_root_dir": str(self.folder), "plugins": [AtomicCheckpointIO(), *filter(None, plugins)]}
+        if options.logger in (None, True):
+            kwargs["logger"] = TensorBoardLogger(
+                self.folder.parent, self.folder.name, version="", default_hp_metric=False
+            )
+        return super().instantiate_trainer(**kwargs)
+
+    def before_fit(self) -> None:
+        if path := self.config[self.subcommand].ckpt_path:
+            state = read_checkpoint(Path(path), mmap=True)["state_dict"]
+            check_fits(self.model.state_dict(), state, Path(path))
+
+    def fit(self, **kwargs: Any) -> None:
+        """Trains; a run that a signal ended leaves with the exit code that shells expect of that."""
+        try:
+            self.trainer.fit(**kwargs)
+        except SIGTERMException as ended:
+            raise SystemExit(128 + signal.SIGTERM) from ended
+        if self.interrupts.stopped:
+            rank_zero_info(f"stopped; continue with the same command and --ckpt_path last ({self.folder})")
+            raise SystemExit(128 + signal.SIGINT)
+
+
+def _run_name(name: str | None, configs: list[Any] | None) -> str:
+    """The name given, or that of the last config file."""
+    if name is None:
+        if not configs:
+            raise InputError("run_name: give --config or --run_name")
+        name = Path(str(configs[-1])).stem
+    if Path(name).is_absolute() or ".." in Path(name).parts or not Path(name).parts:
+        raise InputError(f"run_name: {name!r} is no name of a folder inside runs_dir: choose another")
+    return name
+
+
+def prepare_folder(folder: Path, *, resuming: bool) -> None:
+    """Makes sure that a run can be written to ``folder`` and does not overwrite another.
+
+    Args:
+        folder: Of the run; made where it is missing.
+        resuming: Whether the run continues from a checkpoint.
+
+    Raises:
+        InputError: It holds another run.
+        OSError: It cannot be written.
+    """
+    requeued = SLURMEnvironment.detect() and any(folder.glob("hpc_ckpt_*.ckpt"))  # Lightning resumes these itself
+    if (folder / LAST).exists() and not resuming and not requeued:
+        raise InputError(
+            f"{folder}: holds a run already: continue it with --ckpt_path last, or choose another --run_name"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, a run needs a folder: choose another --run_name")
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+    for path in [*remove_stale(folder), *remove_stale(folder / "samples")]:
+        rank_zero_info(f"removed {path}, left half-written by an earlier start")
+
+
+@contextmanager
+def _constructor_errors() -> Iterator[None]:
+    """Brings to light what a constructor says about its arguments: the parser wraps it in a report on types."""
+    try:
+        yield
+    except (ValueError, OSError, MisconfigurationException) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None and not isinstance(cause, (InputError, OSError)):
+            cause = cause.__cause__
+        if isinstance(cause, (InputError, OSError)):
+            raise cause from None
+        if isinstance(cause, (ValueError, MisconfigurationException)):
+            raise InputError(one_line(str(cause))) from error
+        raise
