@@ -41,14 +41,14 @@ def check_trainer(strategy: object, precision: str, num_ranks: int) -> None:
         raise InputError(f"trainer.precision: {precision} is not supported; use one of {', '.join(_PRECISIONS)}")
 
 
-def check_split(batch_size: int, num_ranks: int, num_micro_batches: int, group_size: int) -> None:
+def check_split(batch_size: int, num_ranks: int, num_micro_batches: int, group_size: int | None) -> None:
     """Refuses a batch that cannot be dealt out in equal parts that are whole minibatch-std groups.
 
     Args:
         batch_size: Clips of the global batch.
         num_ranks: Processes that train together.
         num_micro_batches: Parts of one process.
-        group_size: Clips that minibatch standard deviation compares.
+        group_size: Clips that minibatch standard deviation compares; None: all of the batch.
 
     Raises:
         InputError: It does not come out even.
@@ -59,7 +59,8 @@ def check_split(batch_size: int, num_ranks: int, num_micro_batches: int, group_s
             f"data.batch_size: {batch_size} clips cannot be dealt out evenly to {num_ranks} devices in "
             f"model.num_micro_batches = {num_micro_batches} parts each; choose a multiple of {max(parts, 1)}"
         )
-    if (batch_size // parts) % max(group_size, 1):
+    group_size = batch_size if group_size is None else max(group_size, 1)
+    if (batch_size // parts) % group_size:
         raise InputError(
             f"model.discriminator.mbstd_group_size: groups of {group_size} do not divide the {batch_size // parts} "
             f"clips of one part (data.batch_size {batch_size} / {num_ranks} devices / model.num_micro_batches "

@@ -27,13 +27,12 @@ from torch import Tensor
 
 from datasets.datamodule import ClipDataModule
 from errors import InputError
-from stylegan_v import losses, schedules
+from stylegan_v import losses, schedules, steps
 from stylegan_v.agreement import check_agreement, check_split, check_trainer
 from stylegan_v.augment import AdaptiveProbability, AugmentPipe
 from stylegan_v.distributed import average_over_ranks, num_ranks, summed_over_ranks
 from stylegan_v.networks import Discriminator, Generator
 from stylegan_v.noise import AddressedRandom
-from stylegan_v.steps import DivergenceGuard, Means, all_finite, gradient_norm, gradients_of, move_average, step_if
 from stylegan_v.training_clips import Clips, draw_inputs, generate, split
 
 _COUNTERS = ("updates", "num_clips", "num_frames")
@@ -67,12 +66,8 @@ class VideoGAN(LightningModule):
         generator: Generator,
         discriminator: Discriminator,
         *,
-        g_optimizer: OptimizerCallable = lambda params: torch.optim.Adam(
-            params, lr=0.0025, betas=(0.0, 0.99), eps=1e-8, fused=True
-        ),
-        d_optimizer: OptimizerCallable = lambda params: torch.optim.Adam(
-            params, lr=0.0025, betas=(0.0, 0.99), eps=1e-8, fused=True
-        ),
+        g_optimizer: OptimizerCallable = lambda params: steps.AdversarialAdam(params),
+        d_optimizer: OptimizerCallable = lambda params: steps.AdversarialAdam(params),
         augment: AugmentPipe | None = None,
         ada: AdaptiveProbability | None = None,
         r1_gamma: float | None = None,
@@ -101,7 +96,7 @@ class VideoGAN(LightningModule):
         self.total_kimg, self.num_micro_batches = total_kimg, num_micro_batches
         self.register_buffer("mean_path_length", torch.zeros(()))
         self.updates = self.num_clips = self.num_frames = 0
-        self.guard = DivergenceGuard(max_bad_updates)
+        self.guard = steps.DivergenceGuard(max_bad_updates)
         self.finite: dict[str, Tensor] = {}  # whether the steps of this update were taken, by phase
         self.latest: dict[str, Tensor] = {}  # what was last measured, by name
 
@@ -118,7 +113,8 @@ class VideoGAN(LightningModule):
             self.update_r1(reals)
         self.update_ema()
         self.update_counters()
-        self.update_augmentation()
+        if self.ada is not None:
+            self.ada.update(self.data.batch_size, summed_over_ranks)
         self.report()
 
     def update_generator(self, reals: list[Clips]) -> None:
@@ -178,10 +174,9 @@ class VideoGAN(LightningModule):
 
     def update_ema(self) -> None:
         """Moves the averaged generator's parameters towards the generator's and copies its buffers."""
-        batch_size = self.data.batch_size
-        kclips = schedules.default_ema_kclips(batch_size) if self.ema_kclips is None else self.ema_kclips
-        beta = schedules.ema_beta(batch_size, kclips, rampup=self.ema_rampup, num_clips=self.num_clips)
-        move_average(self.generator_ema, self.generator, beta)
+        half_life, rampup = self.ema_kclips, self.ema_rampup
+        beta = schedules.ema_beta(self.data.batch_size, half_life, rampup=rampup, num_clips=self.num_clips)
+        steps.move_average(self.generator_ema, self.generator, beta)
 
     def update_counters(self) -> None:
         """Counts the update; ends the run after ``total_kimg``."""
@@ -189,33 +184,27 @@ class VideoGAN(LightningModule):
         self.num_clips += self.data.batch_size
         self.num_frames += self.data.batch_size * self.discriminator.num_frames
         self.data.start_update = self.updates  # where the sampler of a resumed run begins
-        self.stop_when_done()
-
-    def update_augmentation(self) -> None:
-        """Adapts the probability of augmentation to how sure the discriminator was of real clips."""
-        if self.ada is not None:
-            self.ada.update(self.data.batch_size, summed_over_ranks)
+        self.stop_if_done()
 
     # What the verbs are made of.
 
     @contextmanager
-    def step(self, phase: str, optimizer: LightningOptimizer) -> Iterator[Means]:
+    def step(self, phase: str, optimizer: LightningOptimizer) -> Iterator[steps.Means]:
         """One step of one optimiser on the gradients that the body leaves behind.
 
         They are averaged over ranks, together with what the body records; where any of it is not finite, neither
         parameters nor running means move.
         """
-        means = Means(self.num_micro_batches)
+        means = steps.Means(self.num_micro_batches)
         optimizer.zero_grad()
         with self.toggled_optimizer(optimizer):
             yield means
-        gradients = gradients_of(optimizer.optimizer)
+        gradients = steps.gradients_of(optimizer.optimizer)
         average_over_ranks([*gradients, *means.values()])
         self.on_gradients(phase)
-        norm = gradient_norm(gradients)
-        finite = self.finite[phase] = all_finite(norm, *means.values())
-        step_if(finite, optimizer.optimizer, optimizer)
-        torch.clear_autocast_cache()  # or the next phase would see the parameters as they were before this step
+        norm = steps.gradient_norm(gradients)
+        finite = self.finite[phase] = steps.all_finite(norm, *means.values())
+        steps.step_if(finite, optimizer.optimizer, optimizer)
         if "w" in means:
             mapping = self.generator.mapping
             mapping.track(torch.where(finite, means.pop("w"), mapping.w_avg))
@@ -288,12 +277,10 @@ class VideoGAN(LightningModule):
         # The averaged generator is in evaluation mode on purpose.
         warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode at the start of training")
         self.data.start_update = self.updates
-
-    def on_train_start(self) -> None:
         self.augment_p = 0.0 if self.ada is None else float(self.ada.p)
-        self.stop_when_done()
+        self.stop_if_done()
 
-    def stop_when_done(self) -> None:
+    def stop_if_done(self) -> None:
         if self.num_frames >= self.total_kimg * 1000:
             self.trainer.should_stop = True
 

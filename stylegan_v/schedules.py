@@ -55,16 +55,18 @@ def default_ema_kclips(batch_size: int) -> float:
     return 10 * batch_size / 32
 
 
-def ema_beta(batch_size: int, ema_kclips: float, *, rampup: float | None = None, num_clips: int = 0) -> float:
+def ema_beta(
+    batch_size: int, ema_kclips: float | None = None, *, rampup: float | None = None, num_clips: int = 0
+) -> float:
     """Share of the old average that an update keeps, in [0, 1).
 
     Args:
         batch_size: Clips of an update, over all ranks.
-        ema_kclips: Half-life in thousands of clips.
+        ema_kclips: Half-life in thousands of clips; None: `default_ema_kclips`.
         rampup: Largest half-life as a share of the clips seen so far; None for no ramp-up.
         num_clips: Clips seen before this update.
     """
-    half_life = ema_kclips * 1000
+    half_life = 1000 * (default_ema_kclips(batch_size) if ema_kclips is None else ema_kclips)
     if rampup is not None:
         half_life = min(half_life, rampup * num_clips)
     return 0.5 ** (batch_size / half_life) if half_life > 0 else 0.0

@@ -39,7 +39,7 @@ def test_r1_gamma_of_wide_frames_counts_pixels() -> None:
 
 def test_ema_at_the_defaults() -> None:
     assert schedules.default_ema_kclips(64) == 20.0
-    assert schedules.ema_beta(64, 20.0) == pytest.approx(0.997784, abs=1e-6)
+    assert schedules.ema_beta(64) == schedules.ema_beta(64, 20.0) == pytest.approx(0.997784, abs=1e-6)
 
 
 def test_half_of_the_average_is_left_after_the_half_life() -> None:

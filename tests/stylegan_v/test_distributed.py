@@ -1,0 +1,80 @@
+"""Several processes against one, and the pieces that make them agree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.strategies import StrategyRegistry
+
+from stylegan_v import distributed
+from tests.stylegan_v.tiny_gan import labelled_gradients, largest_difference
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_buckets_keep_order_and_bounds() -> None:
+    tensors = [torch.zeros(n) for n in (3, 4, 10, 1, 1)]
+    sizes = [[t.numel() for t in bucket] for bucket in distributed.buckets(tensors, max_bytes=7 * 4)]
+    assert sizes == [[3, 4], [10], [1, 1]]
+
+
+def test_buckets_hold_one_dtype() -> None:
+    tensors = [torch.zeros(1), torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)]
+    assert [len(bucket) for bucket in distributed.buckets(tensors, 1 << 20)] == [1, 2]
+
+
+def test_one_process_is_left_alone() -> None:
+    tensors = [torch.randn(3), torch.randn(2, 2)]
+    before = [t.clone() for t in tensors]
+    distributed.average_over_ranks(tensors)
+    assert distributed.num_ranks() == 1
+    assert all(torch.equal(a, b) for a, b in zip(tensors, before, strict=True))
+    assert torch.equal(distributed.summed_over_ranks(tensors[0]), before[0])
+
+
+@pytest.mark.parametrize("name", ["ddp", "ddp_spawn", "ddp_fork", "ddp_notebook", "ddp_find_unused_parameters_true"])
+def test_strategy_answers_to_every_name_of_ddp(name: str) -> None:
+    assert type(StrategyRegistry.get(name)) is distributed.OwnReductionDDPStrategy
+
+
+@pytest.fixture
+def one_process_group(tmp_path: Path):  # noqa: ANN201
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process_group")
+@pytest.mark.parametrize("own", [True, False])
+def test_only_modules_that_say_so_stay_unwrapped(own: bool) -> None:
+    class Module(LightningModule):
+        reduces_own_gradients = own
+
+    strategy = distributed.OwnReductionDDPStrategy(parallel_devices=[torch.device("cpu")])
+    module = Module()
+    module.layer = torch.nn.Linear(1, 1)
+    strategy.connect(module)
+    strategy.configure_ddp()
+    assert (strategy.model is module) == own
+
+
+def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
+    """Every phase of two updates, with augmentation, labels, minibatch std and path length; `strategy: auto`."""
+    command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", str(tmp_path), "2", "1"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    whole = labelled_gradients(tmp_path)
+
+    first_update = [phase.split("/")[1] for phase in whole["gradients"]][:4]
+    assert first_update == ["generator", "path_length", "discriminator", "r1"]
+    for phase, gradients in whole["gradients"].items():
+        assert largest_difference(gradients, first["gradients"][phase]) < 1e-5, phase
+    assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())
+    for name in ("generator.mapping.w_avg", "ada.p", "mean_path_length", "ada.sums"):
+        torch.testing.assert_close(first["state"][name], whole["state"][name], rtol=1e-5, atol=1e-6)

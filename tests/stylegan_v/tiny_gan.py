@@ -1,0 +1,136 @@
+"""A video GAN that trains on a CPU in seconds, and a program that trains it and writes down its gradients.
+
+python -m tests.stylegan_v.tiny_gan OUT DEVICES MICRO_BATCHES
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import torchvision_guard  # noqa: F401  (before Lightning)
+
+# isort: split
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback
+
+from datasets.datamodule import SyntheticVideos
+from datasets.frame_sampling import RandomSpans
+from stylegan_v.augment import AdaptiveProbability, AugmentPipe
+from stylegan_v.gan import VideoGAN
+from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, MotionEncoder
+from stylegan_v.schedules import GeneratorRegularization
+
+HORIZON = 32
+
+
+def generator(c_dim: int = 0, resolution: int = 16, seed: int = 0) -> Generator:
+    torch.manual_seed(seed)
+    motion = MotionEncoder(
+        z_dim=6, v_dim=8, c_dim=c_dim, num_frequencies=8, distance=8, kernel_size=3, max_num_frames=HORIZON
+    )
+    return Generator(
+        resolution, z_dim=8, w_dim=8, c_dim=c_dim, motion=motion, channel_base=128, channel_max=8, conv_clamp=None
+    )
+
+
+def discriminator_settings(
+    c_dim: int = 0, resolution: int = 16, num_frames: int = 3, group_size: int | None = 2
+) -> dict[str, Any]:
+    conditioning = HypernetworkConditioning(num_frames=num_frames, c_dim=c_dim, dim=8, max_num_frames=HORIZON)
+    sizes = {"resolution": resolution, "channel_base": 128, "channel_max": 8, "concat_res": 8}
+    return {"conditioning": conditioning, "conv_clamp": None, "mbstd_group_size": group_size, **sizes}
+
+
+def discriminator(*args: Any, seed: int = 1, **settings: Any) -> Discriminator:
+    torch.manual_seed(seed)
+    return Discriminator(**discriminator_settings(*args, **settings))
+
+
+def gan(
+    c_dim: int = 0, *, made: type[VideoGAN] = VideoGAN, augmented: bool = False, pl_weight: float = 0.0, **settings: Any
+) -> VideoGAN:
+    if augmented:
+        settings |= {"augment": AugmentPipe("bgc"), "ada": AdaptiveProbability(p=0.5, every=1, ada_kclips=0.05)}
+    regularization = GeneratorRegularization(pl_weight, pl_every=2, style_mixing_prob=0.5 if pl_weight else 0.0)
+    networks = {"generator": generator(c_dim), "discriminator": discriminator(c_dim)}
+    return made(**{**networks, "r1_every": 2, "generator_regularization": regularization, **settings})
+
+
+def data(batch_size: int = 4, *, num_workers: int = 0, num_frames: int = 3, **settings: Any) -> SyntheticVideos:
+    return SyntheticVideos(
+        num_videos=6,
+        num_frames=24,
+        frame_sampler=RandomSpans(num_frames, max_distance=16, max_num_frames=HORIZON),
+        batch_size=batch_size,
+        num_workers=num_workers,
+        **{"resolution": 16, **settings},
+    )
+
+
+def trainer(folder: Path | str, *callbacks: Callback, **settings: Any) -> Trainer:
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "max_epochs": -1}
+    return Trainer(
+        accelerator="cpu",
+        default_root_dir=folder,
+        callbacks=list(callbacks),
+        enable_model_summary=False,
+        **{**quiet, **settings},
+    )
+
+
+class StopAfter(Callback):
+    """Ends a run after so many updates of it altogether."""
+
+    def __init__(self, updates: int) -> None:
+        self.updates = updates
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: VideoGAN, *args: Any) -> None:
+        trainer.should_stop = trainer.should_stop or pl_module.updates >= self.updates
+
+
+class RecordingGAN(VideoGAN):
+    """Keeps the gradients of every step, and the running mean of the styles after every update."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.gradients: dict[str, list[torch.Tensor]] = {}
+        self.phases: list[tuple[int, str]] = []
+
+    def on_gradients(self, phase: str) -> None:
+        network = self.generator if phase in ("generator", "path_length") else self.discriminator
+        self.phases.append((self.updates, phase))
+        self.gradients[f"{self.updates}/{phase}"] = [p.grad.clone() for p in network.parameters()]
+
+
+def labelled_gradients(folder: Path | str, *, devices: int = 1, num_micro_batches: int = 1) -> dict[str, Any]:
+    """Gradients and state of two updates with augmentation, labels, minibatch std and path length."""
+    clips = data(8, labelled=True)
+    clips.setup("fit")
+    model = gan(
+        clips.c_dim, made=RecordingGAN, augmented=True, pl_weight=2.0, r1_every=1, num_micro_batches=num_micro_batches
+    )
+    trainer(folder, StopAfter(2), devices=devices, strategy="auto").fit(model, clips)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    return {"rank": model.global_rank, "gradients": model.gradients, "state": state}
+
+
+def largest_difference(expected: list[torch.Tensor], found: list[torch.Tensor]) -> float:
+    """Between the gradients of a phase, relative to the largest value of each tensor; of vectors, of all tensors.
+
+    The R1 penalty of a piecewise linear network hardly depends on its biases: their gradients are what is left when
+    large terms cancel, so their own size is no measure of the terms' rounding.
+    """
+    largest = max(gradient.abs().max().item() for gradient in expected)
+    scales = [largest if gradient.ndim < 2 else gradient.abs().max().item() for gradient in expected]
+    differences = [(a - b).abs().max().item() for a, b in zip(expected, found, strict=True)]
+    return max(difference / max(scale, 1e-30) for difference, scale in zip(differences, scales, strict=True))
+
+
+if __name__ == "__main__":
+    out, devices, micro_batches = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    result = labelled_gradients(out, devices=devices, num_micro_batches=micro_batches)
+    torch.save(result, out / f"rank{result['rank']}.pt")
