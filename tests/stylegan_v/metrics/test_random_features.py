@@ -47,7 +47,7 @@ def test_motion_equals_plain_convolution_in_space_and_time(motion: MotionFeature
     filters = random_filters("motion/0/2", 16, 3, 3, 5, 5)
     filters = filters - filters.mean(dim=2, keepdim=True)
     filters = filters / filters.flatten(1).norm(dim=1)[:, None, None, None, None]
-    response = F.relu(F.conv3d(clips.transpose(1, 2), filters, dilation=(2, 1, 1))).mean(dim=(3, 4))
+    response = F.relu(F.conv3d(clips.transpose(1, 2), filters, dilation=(2, 1, 1), stride=(1, 2, 2))).mean(dim=(3, 4))
     expected = torch.cat([response.mean(dim=2), response.std(dim=2)], dim=1) * 16
     torch.testing.assert_close(motion(clips)[:, 32:64], expected, atol=1e-4, rtol=1e-4)
 
@@ -112,4 +112,4 @@ def test_the_measure_is_frozen(motion: MotionFeatures) -> None:
 
 
 RECORDED_APPEARANCE = [3.55412, 4.19931, 0.94378, 1.66315, 0.00773, 0.03093]
-RECORDED_MOTION = [2.00334, 4.43767, 4.44011, 2.98444, 2.96177, 5.65245]
+RECORDED_MOTION = [2.003, 4.43688, 4.44401, 2.97544, 2.96239, 5.57748]

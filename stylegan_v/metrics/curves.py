@@ -1,0 +1,110 @@
+"""The curves of a training run as one picture: a panel per scalar that TensorBoard recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from stylegan_v.checkpoints import replacing
+
+Curve = tuple[np.ndarray, np.ndarray]
+
+_PANEL = (320, 200)
+_MARGIN = (58, 24, 12, 22)  # left, top, right, bottom
+_INK, _LINE, _GREY = (40, 40, 40), (30, 100, 200), (215, 215, 215)
+
+
+def read_curves(run: Path) -> dict[str, Curve]:
+    """Steps and values of every scalar in the event files below a run folder, by tag.
+
+    Args:
+        run: The folder; a tag that occurs in several of its folders is joined in the order of the steps.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    points: dict[str, dict[int, float]] = {}  # what a resumed run records again takes the place of the old
+    for folder in sorted({path.parent for path in run.rglob("events.out.tfevents.*")}):
+        events = EventAccumulator(str(folder), size_guidance={"scalars": 2000})
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            points.setdefault(tag, {}).update({event.step: event.value for event in events.Scalars(tag)})
+    return {
+        tag: (np.array(sorted(values), dtype=np.float64), np.array([values[step] for step in sorted(values)]))
+        for tag, values in sorted(points.items())
+    }
+
+
+def draw_curves(run: Path, out: Path) -> Path | None:
+    """Draws every curve of a run.
+
+    Args:
+        run: Folder with event files.
+        out: The picture, png.
+
+    Returns:
+        ``out``, or None where nothing was recorded.
+    """
+    curves = {tag: curve for tag, curve in read_curves(run).items() if len(curve[0]) > 1 and tag != "epoch"}
+    if not curves:
+        return None
+    with replacing(out) as file:
+        panels(curves).save(file, format="png")
+    return out
+
+
+def panels(curves: Mapping[str, Curve], columns: int = 4) -> Image.Image:
+    """A picture of panels, row by row.
+
+    Args:
+        curves: Steps and values by title.
+        columns: Panels side by side.
+    """
+    columns = min(columns, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    picture = Image.new("RGB", (columns * _PANEL[0], rows * _PANEL[1]), "white")
+    for i, (title, (steps, values)) in enumerate(curves.items()):
+        picture.paste(panel(title, steps, values), (i % columns * _PANEL[0], i // columns * _PANEL[1]))
+    return picture
+
+
+def panel(title: str, steps: np.ndarray, values: np.ndarray) -> Image.Image:
+    """One curve with its title, last value and the ends of both axes; gaps where values are not finite.
+
+    Args:
+        title: What it shows.
+        steps: [n], ascending.
+        values: [n].
+    """
+    picture = Image.new("RGB", _PANEL, "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+    left, top, right, bottom = _MARGIN[0], _MARGIN[1], _PANEL[0] - _MARGIN[2], _PANEL[1] - _MARGIN[3]
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    draw.rectangle((left, top, right, bottom), outline=_GREY)
+    draw.text((left, 4), title, _INK, font)
+    draw.text((right, 4), f"{values[-1]:.4g}", _LINE, font, anchor="ra")
+    for y, value in ((top, high), (bottom, low)):
+        draw.text((left - 4, y), f"{value:.3g}", _INK, font, anchor="rm")
+    for x, step, anchor in ((left, steps[0], "la"), (right, steps[-1], "ra")):
+        draw.text((x, bottom + 4), f"{step:.0f}", _INK, font, anchor=anchor)
+
+    x = left + (steps - steps[0]) / max(steps[-1] - steps[0], 1e-12) * (right - left)
+    y = bottom - (values - low) / max(high - low, 1e-12) * (bottom - top)
+    for run in _finite_runs(x, y):
+        draw.line(run, fill=_LINE, width=2) if len(run) > 1 else draw.point(run, fill=_LINE)
+    return picture
+
+
+def _finite_runs(x: np.ndarray, y: np.ndarray) -> list[Sequence[tuple[float, float]]]:
+    """The points as runs without values that are not finite."""
+    runs: list[list[tuple[float, float]]] = [[]]
+    for point in zip(x.tolist(), y.tolist(), strict=True):
+        if math.isfinite(point[1]):
+            runs[-1].append(point)
+        else:
+            runs.append([])
+    return [run for run in runs if run]
