@@ -14,7 +14,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from datasets.video_probe import DECORD, SEEKING, SEQUENTIAL, VideoFacts, decord
 logger = logging.getLogger(__name__)
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Frames of one open file by number; cheapest when the numbers rise."""
 
