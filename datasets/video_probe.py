@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from av.container import InputContainer
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from datasets.video_packets import PacketTable, UnreadableVideo, decoded, opened, packet_table, upright
@@ -74,12 +75,13 @@ def probe(path: Path) -> VideoFacts:
         table = packet_table(container, stream)
         _check_whole(path, table, container, stream)
         several = len(container.streams.video) > 1
-    size, turned = _try_decoding(path, table)
-    with opened(path) as (container, stream):
-        reader, num_frames = _choose_reader(container, stream, table)
-        risky = several or turned or size[1] < _NARROW
-        reader = SEEKING if reader == DECORD and (risky or not decord_is_there()) else reader
-        return VideoFacts(num_frames, _frame_rate(table, stream), *size, reader)
+        fps = _frame_rate(table, stream)
+        kind = (container.format.name.split(",")[0], stream.codec_context.codec.canonical_name)
+    size, turned = _first_frame(path)
+    reader, num_frames = _choose_reader(path, kind, table)
+    if reader == DECORD and (several or turned or size[1] < _NARROW or not decord_is_there()):
+        reader = SEEKING
+    return VideoFacts(num_frames, fps, *size, reader)
 
 
 def _check_whole(path: Path, table: PacketTable, container: InputContainer, stream: VideoStream) -> None:
@@ -115,34 +117,49 @@ def _said_seconds(container: InputContainer, stream: VideoStream) -> float | Non
         return container.duration / 1e6 if alone else None
 
 
-def _try_decoding(path: Path, table: PacketTable) -> tuple[tuple[int, int], bool]:
-    """Height and width of the first frame, upright, and whether it was turned; the last keyframe must decode too."""
+def _first_frame(path: Path) -> tuple[tuple[int, int], bool]:
+    """Height and width of the first frame, upright, and whether it was turned."""
     with opened(path) as (container, stream):
         first = next(decoded(container, stream), None)
         if first is None:
             raise UnreadableVideo(path, "undecodable: no frame at its start")
         if first.height * first.width > _MAX_PIXELS:
             raise UnreadableVideo(path, f"too large: frames of {first.height}x{first.width}")
-        if len(table.keyframes) > 1 and table.timed and container.format.name.split(",")[0] in _INDEXED:
-            container.seek(int(table.keyframes[-1]), stream=stream)
-            if next(decoded(container, stream), None) is None:
-                raise UnreadableVideo(path, "undecodable: no frame near its end")
         return upright(first).shape[:2], first.rotation % 360 != 0
 
 
-def _choose_reader(container: InputContainer, stream: VideoStream, table: PacketTable) -> tuple[str, int]:
-    """The fastest reader that is exact, and the number of frames."""
-    kind = (container.format.name.split(",")[0], stream.codec_context.codec.canonical_name)
+def _keyframes_stand_alone(path: Path, table: PacketTable) -> bool:
+    """Whether a few keyframes, the last one among them, decode without what comes before.
+
+    Streams that refresh the picture bit by bit mark places to start from that are no whole pictures.
+    """
+    shown = table.keyframes[np.isin(table.keyframes, table.pts)]
+    chosen = {int(shown[i]) for i in (len(shown) // 2, -1) if len(shown) > 1}
+    with opened(path) as (container, stream):
+        for keyframe in sorted(chosen):
+            container.seek(keyframe, stream=stream)
+            frame = next(decoded(container, stream), None)
+            if frame is None:
+                raise UnreadableVideo(path, "undecodable: no frame near its end")
+            # Containers may seek to an earlier keyframe, which does no harm.
+            if frame.pts not in table.keyframes or frame.pict_type != PictureType.I:
+                return False
+    return True
+
+
+def _choose_reader(path: Path, kind: tuple[str, str], table: PacketTable) -> tuple[str, int]:
+    """The fastest reader that is exact, and the number of frames; ``kind`` is (container, codec)."""
     headed = len(table.keyframes) > 0 and len(table.pts) > 0 and table.keyframes[0] <= table.pts[0]
     lies = kind[0] == "avi" and kind[1] in _REORDERED
-    by_time = kind[0] in _INDEXED and table.timed and headed and not lies
+    by_time = kind[0] in _INDEXED and table.timed and headed and not lies and _keyframes_stand_alone(path, table)
     if by_time and kind in _DECORD_IS_EXACT and not table.hidden and not table.leading:
         return DECORD, len(table.pts)
     intra = len(table.keyframes) == len(table.pts)
     if by_time and (kind in _PYAV_IS_EXACT or intra or (kind == ("avi", "mpeg4") and not table.reordered)):
         return SEEKING, len(table.pts)
     # Nothing is known of this kind of file: decode it all, once, and compare.
-    times = [frame.pts for frame in decoded(container, stream)]
+    with opened(path) as (container, stream):
+        times = [frame.pts for frame in decoded(container, stream)]
     return (SEEKING if by_time and times == table.pts.tolist() else SEQUENTIAL), len(times)
 
 

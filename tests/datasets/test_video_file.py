@@ -46,6 +46,7 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
     "mpeg4.avi": ({"codec": "mpeg4", "options": {"g": "12"}}, "pyav"),
     "mpeg4b.avi": ({"codec": "mpeg4", "options": {"g": "12", "bf": "2"}}, "pyav"),
     "mpeg4b.mp4": ({"codec": "mpeg4", "options": {"g": "12", "bf": "2"}}, "pyav"),
+    "refresh.mp4": ({"options": {"g": "20", "bf": "0", "x264-params": "intra-refresh=1:scenecut=0"}}, "sequential"),
     "h264.avi": ({"options": {"g": "24", "bf": "0"}}, "sequential"),
     "h264b.avi": ({"options": {"g": "24", "bf": "3"}}, "sequential"),
     "transport.ts": ({"options": {"g": "24", "bf": "3"}}, "sequential"),
