@@ -66,7 +66,7 @@ def test_only_modules_that_say_so_stay_unwrapped(own: bool) -> None:
 
 def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     """Every phase of two updates, with augmentation, labels, minibatch std and path length; `strategy: auto`."""
-    command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", str(tmp_path), "2", "1"]
+    command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", "gradients", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
     whole = labelled_gradients(tmp_path)

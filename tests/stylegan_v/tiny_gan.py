@@ -130,7 +130,23 @@ def largest_difference(expected: list[torch.Tensor], found: list[torch.Tensor]) 
     return max(difference / max(scale, 1e-30) for difference, scale in zip(differences, scales, strict=True))
 
 
+def checkpoint(
+    path: Path, updates: int, ckpt: Path | None = None, *, num_workers: int = 0, devices: int = 1, **settings: Any
+) -> Path:
+    """Trains until ``updates`` with everything switched on, from the start or from a checkpoint, and saves."""
+    clips = data(4 * devices, labelled=True, num_workers=num_workers)
+    clips.setup("fit")
+    model = gan(clips.c_dim, augmented=True, pl_weight=2.0, **{"r1_every": 3, **settings})
+    run = trainer(path.parent, StopAfter(updates), devices=devices)
+    run.fit(model, clips, ckpt_path=ckpt)
+    run.save_checkpoint(path)
+    return path
+
+
 if __name__ == "__main__":
-    out, devices, micro_batches = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    result = labelled_gradients(out, devices=devices, num_micro_batches=micro_batches)
-    torch.save(result, out / f"rank{result['rank']}.pt")
+    what, out, *rest = sys.argv[1:]
+    if what == "gradients":
+        result = labelled_gradients(out, devices=2)
+        torch.save(result, Path(out) / f"rank{result['rank']}.pt")
+    else:
+        checkpoint(Path(out), int(rest[0]), *map(Path, rest[1:]), devices=2)
