@@ -95,7 +95,9 @@ def packet_table(container: InputContainer, stream: VideoStream) -> PacketTable:
     shown: list[int | None] = []
     keyframes: list[int] = []
     leading, hidden, damaged = 0, 0, False
-    for packet in _packets(container, stream):
+    for packet in _until_error(container, stream):
+        if not packet.size:
+            continue
         if packet.is_keyframe and packet.pts is not None:
             keyframes.append(packet.pts)
         elif packet.pts is not None and keyframes and packet.pts < keyframes[-1]:
@@ -117,25 +119,23 @@ def packet_table(container: InputContainer, stream: VideoStream) -> PacketTable:
     )
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+def _until_error(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """The packets from the present position on, and an empty one at the end that makes the decoder finish."""
     try:
-        yield from (packet for packet in container.demux(stream) if packet.size)
+        yield from container.demux(stream)
     except av.error.FFmpegError as error:
         logger.warning("%s: reading stops early: %s", container.name, error)
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
     """The frames from the present position on, as shown; packets that cannot be decoded are left out."""
-    try:
-        for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError as error:
-                logger.debug("%s: packet at %s: %s", container.name, packet.pts, error)
-                continue
-            yield from frames
-    except (av.error.EOFError, av.error.InvalidDataError) as error:
-        logger.debug("%s: decoding stops early: %s", container.name, error)
+    for packet in _until_error(container, stream):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            logger.debug("%s: packet at %s is left out: %s", container.name, packet.pts, error)
+            continue
+        yield from frames
 
 
 def upright(frame: VideoFrame, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "H W 3"]:

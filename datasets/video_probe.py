@@ -87,7 +87,7 @@ def probe(path: Path) -> VideoFacts:
 def _check_whole(path: Path, table: PacketTable, container: InputContainer, stream: VideoStream) -> None:
     if not table.num_packets and table.timed:
         raise UnreadableVideo(path, "empty: no frames")
-    if stream.frames > table.num_packets + 1:
+    if stream.frames > table.num_packets * 1.01 + 2:  # some containers count empty packets
         raise UnreadableVideo(path, f"truncated: {table.num_packets} of {stream.frames} frames are there")
     if table.damaged:
         raise UnreadableVideo(path, "truncated: ends within a frame")
@@ -160,6 +160,8 @@ def _choose_reader(path: Path, kind: tuple[str, str], table: PacketTable) -> tup
     # Nothing is known of this kind of file: decode it all, once, and compare.
     with opened(path) as (container, stream):
         times = [frame.pts for frame in decoded(container, stream)]
+    if len(times) < 0.8 * len(table.pts):  # a few packets may hold no frame of their own
+        raise UnreadableVideo(path, f"undecodable: {len(times)} of {len(table.pts)} frames can be decoded")
     return (SEEKING if by_time and times == table.pts.tolist() else SEQUENTIAL), len(times)
 
 
