@@ -1,0 +1,44 @@
+"""Refusals before a run starts. That networks and data must agree is tested with a whole run, in `test_gan.py`."""
+
+from __future__ import annotations
+
+import pytest
+
+from errors import InputError
+from stylegan_v.agreement import check_split, check_trainer
+from stylegan_v.distributed import OwnReductionDDPStrategy
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_ranks", "num_micro_batches", "group_size"),
+    [(16, 2, 2, 4), (4, 1, 1, 4), (6, 1, 2, 3), (5, 1, 1, None)],
+)
+def test_even_splits_pass(batch_size: int, num_ranks: int, num_micro_batches: int, group_size: int | None) -> None:
+    check_split(batch_size, num_ranks, num_micro_batches, group_size)
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ((6, 4, 1, 1), r"data\.batch_size: 6 .* 4 devices .* choose a multiple of 4"),
+        ((6, 1, 0, 1), r"model\.num_micro_batches = 0"),
+        ((8, 2, 2, 4), r"model\.discriminator\.mbstd_group_size: groups of 4 do not divide the 2 clips"),
+        ((8, 1, 2, None), r"model\.discriminator\.mbstd_group_size: groups of 8 do not divide the 4 clips"),
+    ],
+)
+def test_uneven_splits_are_refused(split: tuple[int, int, int, int | None], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_split(*split)
+
+
+def test_several_processes_need_our_strategy() -> None:
+    check_trainer(object(), "32-true", 1)
+    check_trainer(OwnReductionDDPStrategy(), "bf16-mixed", 2)
+    with pytest.raises(InputError, match=r"trainer\.strategy: object does not suit"):
+        check_trainer(object(), "32-true", 2)
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "64-true", "bf16-true"])
+def test_other_precisions_are_refused(precision: str) -> None:
+    with pytest.raises(InputError, match=f"trainer.precision: {precision} .* 32-true, bf16-mixed"):
+        check_trainer(object(), precision, 1)
