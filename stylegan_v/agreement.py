@@ -10,12 +10,14 @@ from stylegan_v.networks import Discriminator, Generator
 _PRECISIONS = ("32-true", "bf16-mixed")
 
 
-def check_agreement(generator: Generator, discriminator: Discriminator, data: ClipDataModule) -> None:
+def check_agreement(generator: Generator, discriminator: Discriminator, data: ClipDataModule | None) -> None:
     """Refuses networks that do not fit each other or the data.
 
     Raises:
-        InputError: Resolution, number of frames or number of labels differ.
+        InputError: Resolution, number of frames or number of labels differ, or the data are of another kind.
     """
+    if not isinstance(data, ClipDataModule):
+        raise InputError(f"data: a video GAN trains on a ClipDataModule, not on {type(data).__name__}")
     num_frames = data.frame_sampler.num_frames
     _same("data.frame_sampler.num_frames", num_frames, "model.discriminator.num_frames", discriminator.num_frames)
     for key, network in (("model.generator", generator), ("model.discriminator", discriminator)):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from errors import InputError
-from stylegan_v.agreement import check_split, check_trainer
+from stylegan_v.agreement import check_agreement, check_split, check_trainer
 from stylegan_v.distributed import OwnReductionDDPStrategy
+from tests.stylegan_v import tiny_gan
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,11 @@ def test_even_splits_pass(batch_size: int, num_ranks: int, num_micro_batches: in
 def test_uneven_splits_are_refused(split: tuple[int, int, int, int | None], message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_split(*split)
+
+
+def test_other_kinds_of_data_are_refused() -> None:
+    with pytest.raises(InputError, match=r"data: .* ClipDataModule, not on NoneType"):
+        check_agreement(tiny_gan.generator(), tiny_gan.discriminator(), None)
 
 
 def test_several_processes_need_our_strategy() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -64,11 +65,16 @@ def test_only_modules_that_say_so_stay_unwrapped(own: bool) -> None:
     assert (strategy.model is module) == own
 
 
+def two_processes(what: str, folder: Path) -> list[dict[str, Any]]:
+    """What both ranks write down."""
+    command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", what, str(folder)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
+    return [torch.load(folder / f"rank{rank}.pt") for rank in (0, 1)]
+
+
 def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     """Every phase of two updates, with augmentation, labels, minibatch std and path length; `strategy: auto`."""
-    command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", "gradients", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
-    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
+    first, second = two_processes("gradients", tmp_path)
     whole = labelled_gradients(tmp_path)
 
     first_update = [phase.split("/")[1] for phase in whole["gradients"]][:4]
@@ -78,3 +84,12 @@ def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
     assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())
     for name in ("generator.mapping.w_avg", "ada.p", "mean_path_length", "ada.sums"):
         torch.testing.assert_close(first["state"][name], whole["state"][name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_both_ranks_skip_what_one_rank_spoilt(tmp_path: Path) -> None:
+    first, second = two_processes("spoilt", tmp_path)
+    for result in (first, second):
+        assert result["bad_in_a_row"] == {"generator": 1, "discriminator": 1, "r1": 1}
+        assert all(value.isfinite().all() for value in result["state"].values())
+    assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())

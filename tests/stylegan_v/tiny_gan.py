@@ -5,6 +5,7 @@ python -m tests.stylegan_v.tiny_gan OUT DEVICES MICRO_BATCHES
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,14 @@ class StopAfter(Callback):
         trainer.should_stop = trainer.should_stop or pl_module.updates >= self.updates
 
 
+class HalfSpoiltGAN(VideoGAN):
+    """The second rank's discriminator says NaN in update 1."""
+
+    def judge(self, *args: Any) -> torch.Tensor:
+        spoilt = self.global_rank == 1 and self.updates == 1
+        return super().judge(*args) * (math.nan if spoilt else 1.0)
+
+
 class RecordingGAN(VideoGAN):
     """Keeps the gradients of every step, and the running mean of the styles after every update."""
 
@@ -148,5 +157,10 @@ if __name__ == "__main__":
     if what == "gradients":
         result = labelled_gradients(out, devices=2)
         torch.save(result, Path(out) / f"rank{result['rank']}.pt")
+    elif what == "spoilt":
+        model = gan(made=HalfSpoiltGAN, augmented=True, r1_every=1)
+        trainer(out, StopAfter(2), devices=2).fit(model, data(8))
+        result = {"bad_in_a_row": model.guard.bad_in_a_row, "state": model.state_dict()}
+        torch.save(result, Path(out) / f"rank{model.global_rank}.pt")
     else:
         checkpoint(Path(out), int(rest[0]), *map(Path, rest[1:]), devices=2)
