@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,7 +148,11 @@ def _discover_zip(path: Path) -> Findings:
     found = Findings(path)
     frames = ZipFrames(path, is_image)
     fingerprint = _file_fingerprint(path.stat())
-    found.candidates = [Candidate(name, "zip", (*fingerprint, frames.num_frames(name))) for name in frames.folders]
+    for name in frames.folders:
+        if posixpath.isabs(name) or ".." in name.split("/"):
+            found.unusable[name] = "unsafe name: it leads out of the zip"
+        else:
+            found.candidates.append(Candidate(name, "zip", (*fingerprint, frames.num_frames(name))))
     for name in frames.other_files:
         if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES:
             found.unusable[name] = "video file in a zip: unpack the zip and give the folder"

@@ -40,10 +40,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def to_json(value: Any) -> bytes:
+    """JSON text, for people to read as well."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes ``value`` as JSON, whole or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_bytes(to_json(value))
 
 
 def parse_json(text: bytes, name: str | Path) -> Any:

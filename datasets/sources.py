@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from datasets.open_files import OpenFiles
-from datasets.video_file import VideoFile, check_times
+from datasets.video_file import VideoFile, as_clip, check_times
 from datasets.zip_frames import ZipFrames
 from errors import InputError
 
@@ -115,8 +115,7 @@ class _Frames(ABC):
             InputError: No frame can be decoded.
         """
         frames = {time: self._fitting_frame(time) for time in check_times(times, len(self), self.name)}
-        clip = np.stack([frames[int(time)] for time in times]) if len(times) else np.empty((0, *self.size, 3), np.uint8)
-        return torch.from_numpy(clip).permute(0, 3, 1, 2).contiguous()
+        return as_clip([frames[int(time)] for time in times], self.size)
 
     def _fitting_frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         frame, (height, width) = self._whole_frame(index), self.size

@@ -28,6 +28,8 @@ from datasets.video_probe import DECORD, SEEKING, SEQUENTIAL, VideoFacts, decord
 
 logger = logging.getLogger(__name__)
 
+_SEEK_COST = 8  # frames that could be decoded meanwhile
+
 
 @runtime_checkable
 class Reader(Protocol):
@@ -127,9 +129,11 @@ class SeekingReader(_PyAVReader):
         return int(np.searchsorted(self._table.keyframes, pts, side="right")) - 1
 
     def _ahead(self, wanted: int) -> bool:
-        """Whether decoding on from here is the shortest way."""
-        here = self._current.pts
-        return here <= wanted and self._keyframe(here) == self._keyframe(wanted)
+        """Whether decoding on from here costs no more than going to the keyframe before a time."""
+        here, keyframe = self._current.pts, self._keyframe(wanted)
+        restart = self._table.keyframes[keyframe] if keyframe >= 0 else here
+        between = np.searchsorted(self._table.pts, restart) - np.searchsorted(self._table.pts, here)
+        return bool(here <= wanted and between <= _SEEK_COST)
 
     def _seek(self, wanted: int) -> None:
         """Goes to a keyframe from which decoding starts at or before a time; earlier ones where containers mislead."""
@@ -231,8 +235,7 @@ class VideoFile:
             _open_readers.drop(self.path)
             self._facts = VideoFacts(**{**vars(self.facts), "reader": SEEKING})
             frames = self._read_distinct(distinct)
-        clip = np.stack([frames[int(time)] for time in times]) if len(times) else np.empty((0, *self.size, 3), np.uint8)
-        return torch.from_numpy(clip).permute(0, 3, 1, 2).contiguous()
+        return as_clip([frames[int(time)] for time in times], self.size)
 
     def _read_distinct(self, times: list[int]) -> dict[int, UInt8[np.ndarray, "H W 3"]]:
         reader = _open_readers.get(self.path, self._open) if times else None
@@ -244,6 +247,14 @@ class VideoFile:
         if self.facts.reader == DECORD and decord_is_there():
             return DecordReader(self.path, self.facts)
         return SequentialReader(self.path) if self.facts.reader == SEQUENTIAL else SeekingReader(self.path)
+
+
+def as_clip(frames: Sequence[UInt8[np.ndarray, "H W 3"]], size: tuple[int, int]) -> UInt8[Tensor, "T 3 H W"]:
+    """Frames of one size as a clip; of no frames, an empty one."""
+    if not frames:
+        return torch.empty((0, 3, *size), dtype=torch.uint8)
+    # By numpy: torch would set all cores to work on copies of a few kilobytes.
+    return torch.from_numpy(np.stack([frame.transpose(2, 0, 1) for frame in frames]))
 
 
 def check_times(times: Sequence[int], length: int, name: str | Path) -> list[int]:
