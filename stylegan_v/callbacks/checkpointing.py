@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 
-from stylegan_v.callbacks.counters import Counters
+from stylegan_v.callbacks.counters import Counters, check_interval
 from stylegan_v.checkpoints import LAST
 
 
@@ -23,6 +23,7 @@ class Checkpointing(Callback):
     """
 
     def __init__(self, every_updates: int = 500, keep_every_kimg: float | None = None) -> None:
+        check_interval("checkpointing.every_updates", every_updates)
         self.every_updates, self.keep_every_kimg = every_updates, keep_every_kimg
         self._saved_at: int | None = None
         self._kept = 0

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pytorch_lightning import LightningModule, Trainer
 
+from errors import InputError
+
 
 @dataclass(frozen=True)
 class Counters:
@@ -32,3 +34,13 @@ class Counters:
             getattr(module, "num_frames", 0),
             None if total_kimg is None else 1000 * total_kimg,
         )
+
+
+def check_interval(key: str, every: int) -> None:
+    """Refuses an interval that never comes round.
+
+    Raises:
+        InputError: It is not positive.
+    """
+    if every < 1:
+        raise InputError(f"{key}: {every} is no interval: give at least 1")

@@ -22,14 +22,14 @@ class GracefulStop(Callback):
 
     def __init__(self) -> None:
         self.stopped = False
-        self._requested = False
+        self._armed = self._requested = False
         self._process: int | None = None
         self._previous: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # Before the data loader forks its workers: they inherit the handler, and with it live to the end of the update.
         if threading.current_thread() is threading.main_thread():
-            self._process = os.getpid()
+            self._process, self._armed = os.getpid(), True
             self._previous = signal.signal(signal.SIGINT, self._handle)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -49,14 +49,17 @@ class GracefulStop(Callback):
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
             return  # a loader worker: the process that trains decides when it ends
-        self._requested = True
-        self._restore()
-        os.write(2, _FIRST)  # print() must not be entered a second time from a signal
+        if self._armed:
+            self._armed, self._requested = False, True
+            os.write(2, _FIRST)  # print() must not be entered a second time from a signal
+        elif callable(self._previous):
+            self._previous(signum, frame)
 
     def _restore(self) -> None:
+        # Lightning may put the handler back when it restores those it found; disarmed, it only passes signals on.
+        self._armed = False
         if self._process is not None:
             signal.signal(signal.SIGINT, self._previous)
-            self._process = None
 
     def _stop_if_requested(self, trainer: Trainer) -> None:
         # All ranks must leave the loop after the same update, whichever of them got the signal first.

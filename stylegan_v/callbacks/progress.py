@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections import deque
@@ -31,7 +32,7 @@ class RunProgress(ProgressBar):
         self._enabled = True
         self._bar: tqdm | None = None
         self._recent: deque[tuple[float, Counters]] = deque()
-        self._shown_at = 0.0
+        self._shown_at = -math.inf
 
     def disable(self) -> None:
         self._enabled = False

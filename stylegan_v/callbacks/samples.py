@@ -25,7 +25,7 @@ from datasets.clips import fit
 from datasets.datamodule import ClipDataModule
 from datasets.video_writer import open_writer, tile
 from errors import InputError
-from stylegan_v.callbacks.counters import Counters
+from stylegan_v.callbacks.counters import Counters, check_interval
 from stylegan_v.callbacks.pictures import beside, log_image, log_video, save_png, shrink, time_slices
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import draw_latents, render
@@ -142,6 +142,7 @@ class SampleVideos(Callback):
         chunk: int = 16,
         gif_width: int = 512,
     ) -> None:
+        check_interval("SampleVideos.every_updates", every_updates)
         self.every_updates, self.num_videos, self.num_frames = every_updates, num_videos, num_frames
         self.seed, self.chunk, self.gif_width = seed, chunk, gif_width
         self._shown_at: int | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from stylegan_v.callbacks.counters import Counters
+from stylegan_v.callbacks.counters import Counters, check_interval
 
 _GIB = 2**30
 
@@ -26,6 +26,7 @@ class Throughput(Callback):
     """
 
     def __init__(self, every_updates: int = 50) -> None:
+        check_interval("throughput.every_updates", every_updates)
         self.every_updates = every_updates
         self._since, self._from = 0.0, Counters(0, 0, 0, None)
         self._idle_since = self._waited = 0.0
