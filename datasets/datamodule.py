@@ -139,11 +139,12 @@ class ClipDataModule(LightningDataModule):
         )
 
     def train_dataloader(self) -> ClipLoader:
-        # Each worker runs torch with one thread; more of them than cores only wait for each other.
+        # Workers run torch with one thread; more of them than cores only wait for each other. They live as long as the
+        # iteration, which has no end, so they are started once and Lightning can let go of them when training stops.
         num_workers = min(self.num_workers, _num_cores())
         workers: dict[str, Any] = {}
         if num_workers:
-            workers = {"persistent_workers": True, "prefetch_factor": self.prefetch_factor, "timeout": _PATIENCE}
+            workers = {"prefetch_factor": self.prefetch_factor, "timeout": _PATIENCE}
         return ClipLoader(
             DataLoader(
                 self.clips(),

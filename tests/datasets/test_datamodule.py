@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from datasets.datamodule import ClipDataModule, SyntheticVideos, VideoFolder
 from datasets.frame_sampling import HeavyTailed, RandomSpans
 from datasets.synthetic import SpriteVideo
+from datasets.video_writer import open_writer
 from errors import InputError
 
 
@@ -135,6 +137,7 @@ def test_training_resumes_where_it_stopped(tmp_path: Path, num_workers: int) -> 
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     seen, _ = fit(synthetic(num_workers=num_workers), tmp_path, tmp_path / "last.ckpt", max_steps=6)
     assert [update for update, _ in seen] == [3, 4, 5]
+    assert multiprocessing.active_children() == [], "no worker outlives training"
 
 
 def test_short_epochs_go_on_with_the_data(tmp_path: Path) -> None:
@@ -187,6 +190,22 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
 
     index = json.loads((tmp_path / "run" / "index.json").read_text())
     assert index["skipped"] == [{"name": "short", "reason": "too short: 2 of 3 frames"}]
+
+
+def test_workers_read_video_files_that_the_parent_holds_open(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for seed in range(3):
+        with open_writer(tmp_path / "data" / f"{seed}.mp4", 25.0) as writer:
+            writer.write(SpriteVideo(seed, 30, (96, 128)).read(range(30)))
+    alone, helped = (
+        VideoFolder(tmp_path / "data", 64, batch_size=4, num_workers=workers, flip=True, cache_dir=tmp_path / "cache")
+        for workers in [0, 2]
+    )
+    for data in [alone, helped]:
+        data.setup("fit")
+    for first, second in zip(batches(alone, 4), batches(helped, 4), strict=True):
+        assert same(first, second)
+    assert alone.fps == 25.0
 
 
 def test_labels_of_a_folder(tmp_path: Path) -> None:
