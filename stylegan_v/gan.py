@@ -124,7 +124,7 @@ class VideoGAN(LightningModule):
                 fake, ws = self.generate(real.numbers, "generator")
                 logits = self.judge(fake, "generator")
                 loss = losses.generator_loss(logits)
-                self.manual_backward(loss / len(reals))
+                self.backpropagate(loss / len(reals))
                 means.record({"loss/g": loss, "w": ws[:, 0].mean(dim=0)})
 
     def update_path_length(self, reals: list[Clips]) -> None:
@@ -141,7 +141,7 @@ class VideoGAN(LightningModule):
             penalty, mean = losses.path_length_deviation(lengths, self.mean_path_length)
             (slopes,) = torch.autograd.grad(penalty, lengths)
             for numbers in parts:
-                self.manual_backward((self.path_lengths(numbers) * slopes[numbers]).sum() * gain)
+                self.backpropagate((self.path_lengths(numbers) * slopes[numbers]).sum() * gain)
             means |= {"loss/path_length": penalty.detach(), "path_length": mean}
         self.mean_path_length.copy_(torch.where(self.finite["path_length"], mean, self.mean_path_length))
 
@@ -153,10 +153,10 @@ class VideoGAN(LightningModule):
                     fake, ws = self.generate(real.numbers, "discriminator")
                 fake_logits = self.judge(fake, "discriminator/fake")
                 fake_loss = losses.fake_loss(fake_logits)
-                self.manual_backward(fake_loss / len(reals))
+                self.backpropagate(fake_loss / len(reals))
                 real_logits = self.judge(real, "discriminator/real")
                 real_loss = losses.real_loss(real_logits)
-                self.manual_backward(real_loss / len(reals))
+                self.backpropagate(real_loss / len(reals))
                 means.record({"loss/d": fake_loss.detach() + real_loss.detach(), "w": ws[:, 0].mean(dim=0)})
                 means.record({"scores/fake": fake_logits.mean(), "scores/real": real_logits.mean()})
                 means.record({"signs/fake": fake_logits.sign().mean(), "signs/real": real_logits.sign().mean()})
@@ -168,8 +168,10 @@ class VideoGAN(LightningModule):
         with self.step("r1", self.optimizers()[1]) as means:
             for real in reals:
                 real = replace(real, clip=real.clip.detach().requires_grad_())
-                penalty = losses.r1_penalty(self.judge(real, "r1"), real.clip)
-                self.manual_backward(penalty * (self.gamma / 2 * self.r1_every / len(reals)))
+                logits = self.judge(real, "r1")
+                with self.without_autocast():
+                    penalty = losses.r1_penalty(logits, real.clip)
+                self.backpropagate(penalty * (self.gamma / 2 * self.r1_every / len(reals)))
                 means.record({"loss/r1": penalty})
 
     def update_ema(self) -> None:
@@ -210,6 +212,15 @@ class VideoGAN(LightningModule):
             mapping.track(torch.where(finite, means.pop("w"), mapping.w_avg))
         self.latest |= means | {f"grad_norm/{phase}": norm}
 
+    def backpropagate(self, loss: Tensor) -> None:
+        """Adds the gradients of a loss to those of its parameters."""
+        with self.without_autocast():
+            self.manual_backward(loss)
+
+    def without_autocast(self) -> torch.autocast:
+        """For derivatives: autocast would round even those of layers that are kept in float32."""
+        return torch.autocast(self.device.type, enabled=False)
+
     def on_gradients(self, phase: str) -> None:
         """Called before each step, when the parameters of its optimiser hold the gradients of the whole batch."""
 
@@ -230,7 +241,8 @@ class VideoGAN(LightningModule):
         """Path lengths of generated clips; calling it again draws the same clips."""
         fake, ws = self.generate(numbers, "path_length")
         noise = self.random("path_length/noise", numbers).normal("noise", *fake.clip.shape[1:])
-        return losses.path_lengths(fake.clip, ws, noise)
+        with self.without_autocast():
+            return losses.path_lengths(fake.clip, ws, noise)
 
     def random(self, phase: str, numbers: list[int]) -> AddressedRandom:
         clips = torch.tensor(numbers).to(self.device, non_blocking=True)

@@ -419,3 +419,12 @@ def test_seed_of_the_data_decides_the_run(tmp_path: Path) -> None:
 
     assert np.array_equal(weights(5), weights(5))
     assert not np.array_equal(weights(5), weights(6))
+
+
+def test_derivatives_are_taken_outside_autocast(tmp_path: Path) -> None:
+    """Inside it, torch rounds the gradients of matrix products to bfloat16 although their operands are float32."""
+    model, seen = tiny_gan.gan(r1_every=1, pl_weight=2.0), []
+    model.discriminator.head.out.register_full_backward_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    fit(model, tmp_path, 1, precision="bf16-mixed")
+    assert len(seen) >= 4  # generator, both halves of the discriminator, R1
+    assert not any(seen)
