@@ -66,6 +66,8 @@ def demo_report(
         raise InputError("num_clips, num_draws: distances and their spread need at least 2 of each")
     path = find_checkpoint(run)
     folder = path.parent if out is None else Path(out).expanduser()
+    if folder.is_file():
+        raise InputError(f"out: {folder} is a file: give a folder")
     folder.mkdir(parents=True, exist_ok=True)
     config = read_config(read_checkpoint(path, mmap=True), path)
     generator, untrained = load_generator(path).to(device), fresh_generator(config, seed).to(device)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from datasets.clips import fit
 from errors import InputError
+from stylegan_v.config_nodes import instantiate
 
 if TYPE_CHECKING:
     from datasets.collection import VideoCollection
@@ -29,36 +30,26 @@ def build_data(config: Mapping[str, Any]) -> ClipDataModule:
     """The data module that a run's config names under ``data``.
 
     Args:
-        config: Of the run, plain values; may name only classes of ``datasets``.
+        config: Of the run, plain values; may name nothing outside of ``datasets``.
 
     Raises:
         InputError: It names no data module of this project.
     """
-    from jsonargparse import ArgumentError, ArgumentParser
-
     from datasets.datamodule import ClipDataModule
 
-    for class_path in _class_paths(config.get("data")):
-        if not str(class_path).startswith(_BUILDABLE):
-            raise InputError(
-                f"data: {class_path} is not part of {_BUILDABLE}*: only its data modules are built from a run"
-            )
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(ClipDataModule, "data", required=True)
-    try:
-        parsed = parser.parse_object({"data": config.get("data")})
-        return parser.instantiate_classes(parsed).data
-    except ArgumentError as error:
-        raise InputError(f"data: cannot be built from the config of the run: {error}") from error
+    node = config.get("data")
+    for path in _import_paths(node):
+        if not str(path).startswith(_BUILDABLE):
+            raise InputError(f"data: {path} is not part of {_BUILDABLE}*: nothing else is imported for a report")
+    return instantiate(node, ClipDataModule, "data")
 
 
-def _class_paths(node: Any) -> Iterator[Any]:
-    """Every class that a config node names."""
-    children = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
-    if isinstance(node, Mapping) and "class_path" in node:
-        yield node["class_path"]
-    for child in children:
-        yield from _class_paths(child)
+def _import_paths(node: Any) -> Iterator[Any]:
+    """Everything that a config node asks to import: its classes, and what makes synthetic videos."""
+    if isinstance(node, Mapping):
+        yield from (node[key] for key in ("class_path", "video") if isinstance(node.get(key), str))
+    for child in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        yield from _import_paths(child)
 
 
 class RealClips:
