@@ -81,7 +81,7 @@ def demo_report(
             "frames": NUM_FRAMES,
             "draws": num_draws,
             "seed": seed,
-            "resolution": list(reals.resolution),
+            "resolution": list(reals.data.resolution),
             "reference": "held-out videos" if reals.held_out else "videos of training, none are held out",
             "weights": "averaged (EMA)",
             "covariance": "unbiased (N - 1)",
@@ -148,10 +148,11 @@ def sample_clips(
     """
     videos = range(draw * reals.num_clips, (draw + 1) * reals.num_clips)
     groups = [videos[i : i + _GROUP] for i in range(0, len(videos), _GROUP)]
+    conditions = reals.conditions(draw).to(generator.mapping.w_avg.device).split(_GROUP)
     clips = []
-    for group, start in zip(groups, reals.starts(draw, len(groups)), strict=True):
+    for group, c, start in zip(groups, conditions, reals.starts(draw, len(groups)), strict=True):
         t = start + torch.arange(reals.num_frames, dtype=torch.float64)
-        chunks = render(generator, draw_latents(generator, reals.seed, group), t, chunk=_CHUNK)
+        chunks = render(generator, draw_latents(generator, reals.seed, group, c=c), t, chunk=_CHUNK)
         clips.append(torch.cat([chunk.cpu() for chunk in chunks], dim=1))
         progress(len(group))
     return torch.cat(clips)

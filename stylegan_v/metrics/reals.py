@@ -2,7 +2,7 @@
 
 Shape legend
     B, T    clips, frames of a clip
-    N       videos
+    H, W    height and width
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from datasets.clips import fit
+from datasets.sources import Source
 from errors import InputError
 from stylegan_v.config_nodes import instantiate
 
 if TYPE_CHECKING:
-    from datasets.collection import VideoCollection
     from datasets.datamodule import ClipDataModule
 
 _BUILDABLE = "datasets."
@@ -70,48 +70,50 @@ class RealClips:
     def __init__(self, data: ClipDataModule, num_clips: int, num_frames: int, seed: int = 0) -> None:
         from datasets.datamodule import SyntheticVideos
 
-        self.resolution, self.max_num_frames = data.resolution, data.frame_sampler.max_num_frames
-        self.num_clips, self.num_frames, self.seed = num_clips, num_frames, seed
+        data.setup("fit")
+        self.data, self.num_clips, self.num_frames, self.seed = data, num_clips, num_frames, seed
         self.held_out = isinstance(data, SyntheticVideos)
-        if self.held_out:
-            self.first_seed, self.make, self.length = data.first_seed + data.num_videos, data.video, data.num_frames
-            self._refuse_if(self.length < num_frames)
-        else:
-            data.setup("fit")
-            self.videos: VideoCollection = data.videos
-            self.usable = np.flatnonzero(data.videos.lengths >= num_frames)
-            self._refuse_if(len(self.usable) == 0)
+        self.usable = np.flatnonzero(data.videos.lengths >= num_frames)
+        if len(self.usable) == 0:
+            raise InputError(f"data: no video has the {num_frames} frames of a clip that is measured")
 
     def draw(self, number: int) -> UInt8[Tensor, "B T 3 H W"]:
         """Clips of draw ``number``; draws do not overlap where videos are held out."""
         rng = np.random.default_rng([self.seed, number])
-        if not self.held_out:
-            # Every video once before any twice.
-            rounds = -(-self.num_clips // len(self.usable))
-            chosen = np.concatenate([rng.permutation(self.usable) for _ in range(rounds)])[: self.num_clips]
-            clips = [self._cut(self.videos.open(int(i)), rng) for i in chosen]
-        else:
-            first = self.first_seed + number * self.num_clips
-            seeds = range(first, first + self.num_clips)
-            clips = [self._cut(self.make(seed, self.length, self.resolution), rng) for seed in seeds]
-        return torch.stack(clips)
+        videos = self._new_videos(number) if self.held_out else self._known_videos(rng)
+        return torch.stack([self._cut(video, rng) for video in videos])
 
-    def starts(self, number: int, num: int) -> np.ndarray:
-        """First frames for generated clips, as random as those of the real ones.
+    def starts(self, number: int, num: int) -> Int64[np.ndarray, " num"]:
+        """First frames for generated clips, as random as those of the clips of training.
 
         Args:
             number: Of the draw.
             num: How many.
         """
         rng = np.random.default_rng([self.seed, number, 1])
-        lengths = [self.length] if self.held_out else self.videos.lengths[self.usable]
-        longest = np.minimum(rng.choice(lengths, size=num), self.max_num_frames)
-        return rng.integers(longest - self.num_frames + 1)
+        lengths = np.maximum(self.data.video_lengths[self.usable], self.num_frames)
+        return rng.integers(rng.choice(lengths, size=num) - self.num_frames + 1)
 
-    def _cut(self, video: Any, rng: np.random.Generator) -> UInt8[Tensor, "T 3 H W"]:
+    def conditions(self, number: int) -> Float32[Tensor, "B c_dim"]:
+        """Labels for generated clips, as frequent as in training.
+
+        Args:
+            number: Of the draw.
+        """
+        rng = np.random.default_rng([self.seed, number, 2])
+        return torch.from_numpy(self.data.labels[rng.integers(len(self.data.labels), size=self.num_clips)])
+
+    def _new_videos(self, number: int) -> Iterator[Source]:
+        first = self.data.first_seed + self.data.num_videos + number * self.num_clips
+        for seed in range(first, first + self.num_clips):
+            yield self.data.video(seed, self.data.num_frames, self.data.resolution)
+
+    def _known_videos(self, rng: np.random.Generator) -> Iterator[Source]:
+        """Every video once before any twice."""
+        rounds = -(-self.num_clips // len(self.usable))
+        for index in np.concatenate([rng.permutation(self.usable) for _ in range(rounds)])[: self.num_clips]:
+            yield self.data.videos.open(int(index))
+
+    def _cut(self, video: Source, rng: np.random.Generator) -> UInt8[Tensor, "T 3 H W"]:
         start = int(rng.integers(len(video) - self.num_frames + 1))
-        return fit(video.read(list(range(start, start + self.num_frames))), self.resolution)
-
-    def _refuse_if(self, too_short: bool) -> None:
-        if too_short:
-            raise InputError(f"data: no video has the {self.num_frames} frames of a clip that is measured")
+        return fit(video.read(list(range(start, start + self.num_frames))), self.data.resolution)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from stylegan_v.metrics.curves import draw_curves, panel, panels, read_curves
+
+BLUE = (30, 100, 200)
+
+
+def write_events(folder: Path, steps: range, offset: float = 0.0) -> None:
+    with SummaryWriter(str(folder)) as writer:
+        for step in steps:
+            writer.add_scalar("loss/g", offset + step, step)
+            writer.add_scalar("loss/d", -step, step)
+
+
+def blue(picture: Image.Image) -> np.ndarray:
+    """Where a curve is, [H, W]."""
+    return (np.asarray(picture) == np.array(BLUE)).all(axis=2)
+
+
+def test_curves_are_read_and_what_a_resumed_run_records_again_replaces_the_old(tmp_path: Path) -> None:
+    write_events(tmp_path / "first", range(6))
+    write_events(tmp_path / "second", range(4, 8), offset=100)
+    curves = read_curves(tmp_path)
+    assert list(curves) == ["loss/d", "loss/g"]
+    steps, values = curves["loss/g"]
+    assert steps.tolist() == list(range(8))
+    assert values.tolist() == [0, 1, 2, 3, 104, 105, 106, 107]
+
+
+def test_picture_of_a_run(tmp_path: Path) -> None:
+    write_events(tmp_path, range(10))
+    out = tmp_path / "curves.png"
+    assert draw_curves(tmp_path, out) == out
+    with Image.open(out) as picture:
+        assert picture.size == (640, 200)
+
+
+def test_nothing_is_drawn_where_nothing_was_recorded(tmp_path: Path) -> None:
+    assert draw_curves(tmp_path, tmp_path / "curves.png") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_straight_line_runs_from_corner_to_corner() -> None:
+    picture = panel("rising", np.arange(11.0), np.arange(11.0))
+    plot = blue(picture)[24:179, 58:309]
+    rows, columns = np.nonzero(plot)
+    assert np.abs(rows / 154 + columns / 250 - 1).max() < 0.03
+    assert columns.min() <= 1 and columns.max() >= 249
+
+
+def test_values_that_are_not_finite_leave_a_gap() -> None:
+    values = np.ones(101)
+    values[40:60] = math.nan
+    plot = blue(panel("gap", np.arange(101.0), values))[24:179, 58:309]
+    drawn = plot.any(axis=0)
+    assert drawn[:95].all() and not drawn[102:147].any() and drawn[155:].all()
+
+
+def test_a_constant_and_an_unusable_curve_are_drawn_without_complaint() -> None:
+    curves = {
+        str(i): (np.arange(3.0), np.full(3, value)) for i, value in enumerate([2.0, math.nan, math.inf, 0.0, 1.0])
+    }
+    assert panels(curves).size == (4 * 320, 2 * 200)
