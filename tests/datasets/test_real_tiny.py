@@ -75,6 +75,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_store_to_train_from(tmp_path: Path, package: Path) -> None:
     dst = tmp_path / "data" / "real"
     real_tiny.main([str(dst), "--resolution", "32", "--archives", str(package)])
@@ -88,6 +89,19 @@ def test_the_command_makes_a_store_to_train_from(tmp_path: Path, package: Path) 
         seed = data.clips().video_at(n)
         original = fit(SpriteVideo(seed, 25, (96, 128)).read(batch["t"][n].tolist()), (32, 32))
         assert (clip.float() - original.float()).abs().mean() < 6, "the frames of that shot at those times"
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*args: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(real_tiny, "prepare", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        real_tiny.main([str(tmp_path / "real"), "--resolution", "32", "--archives", str(package)])
+    assert stopped.value.code == 130 and "run the same command again" in capsys.readouterr().err
+    assert len(list((tmp_path / ".real-work" / "shots").iterdir())) == 3, "two shots and their manifest are kept"
 
 
 @pytest.mark.slow
