@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets.files import parse_json, read_json
-from datasets.sources import FrameFolder, FrameStore, FrameZip, Source, VideoFile, is_image
-from datasets.video_probe import VideoFacts
+from datasets.sources import DEFAULT_FPS, FrameFolder, FrameStore, FrameZip, Source, VideoFile, is_image
+from datasets.video_probe import VideoFacts, probe
 from datasets.zip_frames import ZipFrames, read_small_member
 from errors import InputError
 
@@ -80,18 +80,33 @@ def discover(root: Path) -> Findings:
     raise InputError(f"{root}: neither a folder, nor a zip, nor a video file; give one of them")
 
 
-def source_of(root: Path, name: str, kind: str, fps: float, facts: VideoFacts | None = None) -> Source:
+def look_at(root: Path, item: Candidate) -> VideoFacts:
+    """Opens a candidate for what there is to know; the rate of images is left at the default.
+
+    Raises:
+        InputError: It cannot be used.
+        OSError: Likewise.
+    """
+    if item.kind == "video":
+        return probe(root / item.name)
+    frames = _frames_of(root, item.name, item.kind, DEFAULT_FPS)
+    return VideoFacts(len(frames), DEFAULT_FPS, *frames.size, "")
+
+
+def source_of(root: Path, name: str, kind: str, facts: VideoFacts) -> Source:
     """The source for a video of an index."""
+    return VideoFile(root / name, facts) if kind == "video" else _frames_of(root, name, kind, facts.fps)
+
+
+def _frames_of(root: Path, name: str, kind: str, fps: float) -> FrameFolder | FrameZip | FrameStore:
     match kind:
-        case "video":
-            return VideoFile(root / name, facts)
         case "folder":
             return FrameFolder(root / name, fps)
         case "zip":
             return FrameZip(root, name, fps)
         case "store":
             return FrameStore(root / f"{name}{STORE_SUFFIX}", fps)
-    raise InputError(f"{name}: unknown kind of video {kind!r}; scan the folder again")
+    raise InputError(f"{name}: unknown kind of video {kind!r}; scan {root} again")
 
 
 def _discover_folder(root: Path) -> Findings:

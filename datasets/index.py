@@ -17,11 +17,11 @@ import numpy as np
 from jaxtyping import Float32
 from natsort import natsort_keygen, ns
 
-from datasets.discovery import Candidate, Findings, discover, source_of
+from datasets.discovery import Candidate, Findings, discover, look_at, source_of
 from datasets.files import write_json
 from datasets.labels import Label, Labels, labels_from_folders, labels_from_json, no_labels
 from datasets.scan_cache import ScanCache
-from datasets.sources import DEFAULT_FPS, Source, VideoFile
+from datasets.sources import DEFAULT_FPS, Source
 from datasets.video_probe import SEQUENTIAL, VideoFacts
 from errors import InputError
 
@@ -101,7 +101,7 @@ class VideoIndex:
         """The source of one video; it holds nothing open until it is read."""
         video = self.videos[index]
         facts = VideoFacts(video.num_frames, video.fps, video.height, video.width, video.reader)
-        return source_of(self.root, video.name, video.kind, video.fps, facts)
+        return source_of(self.root, video.name, video.kind, facts)
 
     def save(self, path: str | Path) -> None:
         """Writes the index as JSON: videos, labels, and what was skipped and why."""
@@ -117,6 +117,7 @@ def scan(
     cache_dir: str | Path | None = None,
     num_workers: int = 8,
     progress: bool = True,
+    random_access: bool = True,
 ) -> VideoIndex:
     """Finds the usable videos below a root.
 
@@ -129,12 +130,11 @@ def scan(
         cache_dir: Where findings are remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
         num_workers: Videos looked at together.
         progress: Whether to show a progress bar.
+        random_access: Whether frames will be wanted in any order, and files for which that is slow deserve a warning.
 
     Raises:
         InputError: Missing root, no usable video in it, or labels that are missing or broken.
     """
-    if labels not in _LABELS:
-        raise InputError(f"labels: {labels!r} is none of {', '.join(_LABELS)}; choose one")
     found = discover(Path(root).expanduser())
     facts = _look_at_all(found, ScanCache.at(cache_dir, found.root), num_workers, progress)
     videos, skipped = [], [SkippedVideo(name, reason) for name, reason in found.unusable.items()]
@@ -149,6 +149,8 @@ def scan(
     videos.sort(key=lambda video: _natural(video.name))
     skipped.sort(key=lambda video: _natural(video.name))
     _log(found.root, videos, skipped)
+    if random_access:
+        _warn_of_slow(videos)
     if not videos:
         raise InputError(_nothing_usable(found.root, skipped))
     labelled.require(video.name for video in videos)
@@ -179,11 +181,8 @@ def _look_at_all(found: Findings, cache: ScanCache, num_workers: int, progress: 
 
 
 def _look_at(root: Path, item: Candidate) -> VideoFacts | str:
-    source = source_of(root, item.name, item.kind, DEFAULT_FPS)
     try:
-        if isinstance(source, VideoFile):
-            return source.facts
-        return VideoFacts(len(source), DEFAULT_FPS, *source.size, "")
+        return look_at(root, item)
     except InputError as error:
         return getattr(error, "reason", f"unreadable: {error}")
     except (OSError, ValueError) as error:
@@ -201,6 +200,10 @@ def _log(root: Path, videos: list[VideoEntry], skipped: list[SkippedVideo]) -> N
         logger.warning("skipped %s: %s", video.name, video.reason)
     if len(skipped) > _NUM_LOGGED:
         logger.warning("skipped %d more, %d in all", len(skipped) - _NUM_LOGGED, len(skipped))
+    logger.info("%s: %d videos, %d skipped", root, len(videos), len(skipped))
+
+
+def _warn_of_slow(videos: list[VideoEntry]) -> None:
     slow = [video.name for video in videos if video.reader == SEQUENTIAL]
     if slow:
         logger.warning(
@@ -209,7 +212,6 @@ def _log(root: Path, videos: list[VideoEntry], skipped: list[SkippedVideo]) -> N
             len(slow),
             slow[0],
         )
-    logger.info("%s: %d videos, %d skipped", root, len(videos), len(skipped))
 
 
 def _nothing_usable(root: Path, skipped: list[SkippedVideo]) -> str:

@@ -76,7 +76,7 @@ def prepare(
     settings |= {"filter": filter, **({"quality": quality} if format == "zip" else {}), **vars(cut)}
     store = JpegZip(dst, size, quality) if format == "zip" else RawFolder(dst, size)
     return build(
-        scan(src),
+        scan(src, random_access=False),
         store,
         cut,
         crop=crop,
@@ -139,7 +139,11 @@ def main() -> None:
     with clear_errors("prepare"):
         try:
             manifest = auto_cli(
-                prepare, prog="python -m datasets.prepare", description=description, formatter_class=_Help
+                prepare,
+                prog="python -m datasets.prepare",
+                description=description,
+                formatter_class=_Help,
+                allow_abbrev=False,
             )
         except KeyboardInterrupt:
             print("prepare: stopped; run the same command again to go on", file=sys.stderr)

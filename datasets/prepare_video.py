@@ -102,7 +102,7 @@ def _open(job: Job) -> Source:
     # From start to end PyAV is exact where decord is, and also where decord is not installed.
     reader = SEEKING if entry.reader == DECORD else entry.reader
     facts = VideoFacts(entry.num_frames, entry.fps, entry.height, entry.width, reader)
-    return source_of(job.root, entry.name, entry.kind, entry.fps, facts)
+    return source_of(job.root, entry.name, entry.kind, facts)
 
 
 def _frames(

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets import index as index_module
+from datasets.index import VideoIndex, scan
+from datasets.scan_cache import default_cache_dir
+from datasets.sources import VideoFile
+from errors import InputError
+
+Encode = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "videos"
+
+
+def write_frames(folder: Path, numbers: range, size: tuple[int, int] = (8, 12)) -> None:
+    folder.mkdir(parents=True)
+    for i in numbers:
+        Image.new("RGB", size[::-1], (i, i, i)).save(folder / f"{i}.png")
+
+
+def mixed(root: Path, encode: Encode) -> Path:
+    encode(root / "b10.mp4", 12)
+    encode(root / "b9.mp4", 9)
+    encode(root / "deep" / "er" / "c.mkv", 7, size=(48, 96))
+    write_frames(root / "deep" / "frames", range(11))
+    write_frames(root / "a", range(3))
+    (root / "deep").mkdir(exist_ok=True)
+    np.save(root / "deep" / "stored.npy", np.zeros((6, 3, 4, 5), np.uint8))
+    (root / "notes.txt").write_text("no video")
+    (root / ".hidden.mp4").write_bytes(b"x")
+    return root
+
+
+def scan_quietly(root: Path, **options: Any) -> VideoIndex:
+    return scan(root, progress=False, **options)
+
+
+def test_videos_of_all_kinds_are_found_at_any_depth_in_natural_order(root: Path, encode: Encode) -> None:
+    index = scan_quietly(mixed(root, encode))
+    assert [(video.name, video.kind, video.num_frames, video.height, video.width) for video in index.videos] == [
+        ("a", "folder", 3, 8, 12),
+        ("b9.mp4", "video", 9, 64, 128),
+        ("b10.mp4", "video", 12, 64, 128),
+        ("deep/er/c.mkv", "video", 7, 48, 96),
+        ("deep/frames", "folder", 11, 8, 12),
+        ("deep/stored", "store", 6, 4, 5),
+    ]
+    assert {video.fps for video in index.videos} == {25.0}
+    assert index.skipped == []
+    assert index.labels().shape == (6, 0)
+
+
+def test_every_entry_opens_as_the_video_it_describes(
+    root: Path, encode: Encode, numbers_in: Callable[..., list[int]]
+) -> None:
+    index = scan_quietly(mixed(root, encode))
+    for i, video in enumerate(index.videos):
+        source = pickle.loads(pickle.dumps(index.open(i)))  # noqa: S301
+        assert (len(source), source.size, source.fps) == (video.num_frames, (video.height, video.width), video.fps)
+        assert source.read([0, len(source) - 1]).shape == (2, 3, video.height, video.width)
+    assert numbers_in(index.open(2).read([11, 3])) == [11, 3]
+    assert index.open(4).read([10])[0, 0, 0, 0] == 10
+
+
+@pytest.mark.parametrize("entries", [True, False])
+def test_a_zip_is_scanned_without_unpacking(entries: bool, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, length in [("x/clip10", 4), ("x/clip9", 5), ("top", 2)]:
+            if entries:
+                archive.writestr(f"{name}/", b"")
+            for i in range(length):
+                data = io.BytesIO()
+                Image.new("L", (6, 4), i).save(data, "PNG")
+                archive.writestr(f"{name}/{i}.png", data.getvalue())
+        archive.writestr("x/film.mp4", b"")
+        archive.writestr("../out/0.png", b"")
+        archive.writestr("manifest.json", json.dumps({"videos": {"top": {"fps": 12.5}, "x/clip9": {"fps": "?"}}}))
+    index = scan_quietly(tmp_path / "a.zip", fps=30)
+    assert [(video.name, video.num_frames, video.fps) for video in index.videos] == [
+        ("top", 2, 12.5),
+        ("x/clip9", 5, 30),
+        ("x/clip10", 4, 30),
+    ]
+    assert {video.name: video.reason.split(":")[0] for video in index.skipped} == {
+        "x/film.mp4": "video file in a zip",
+        "../out": "unsafe name",
+    }
+    assert (index.open(2).read([3]) == 3).all()
+
+
+def test_one_video_file_can_be_the_root(root: Path, encode: Encode) -> None:
+    encode(root / "a.mp4", 5)
+    encode(root / "other.mp4", 5)
+    index = scan_quietly(root / "a.mp4")
+    assert [video.name for video in index.videos] == ["a.mp4"]
+    assert len(index.open(0)) == 5
+
+
+def test_what_cannot_be_used_is_listed_with_its_reason(
+    root: Path, encode: Encode, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode(root / "good.mp4", 10)
+    encode(root / "short.mp4", 4)
+    whole = encode(root / "cut.avi", 40, codec="mjpeg", pixels="yuvj420p").read_bytes()
+    (root / "cut.avi").write_bytes(whole[: len(whole) // 2])
+    (root / "empty.mp4").write_bytes(b"")
+    (root / "text.mov").write_text("no video")
+    (root / "inner.zip").write_bytes(b"")
+    (root / "cover.png").write_bytes(b"")
+    write_frames(root / "broken", range(5))
+    for file in (root / "broken").iterdir():
+        file.write_bytes(b"no image")
+    index = scan_quietly(root, min_frames=5)
+    assert [video.name for video in index.videos] == ["good.mp4"]
+    reasons = {
+        "short.mp4": "too short: 4 of 5 frames",
+        "cut.avi": "truncated: ",
+        "empty.mp4": "empty: the file has 0 bytes",
+        "text.mov": "cannot be opened: ",
+        "inner.zip": "zip: ",
+        ".": "images: 1 beside video files",
+        "broken": "unreadable: ",
+    }
+    assert {video.name for video in index.skipped} == set(reasons)
+    for video in index.skipped:
+        assert video.reason.startswith(reasons[video.name])
+        assert f"skipped {video.name}: {video.reason}" in caplog.text
+
+
+def test_the_index_is_saved_as_json(root: Path, encode: Encode, tmp_path: Path) -> None:
+    encode(root / "a" / "good.mp4", 10)
+    (root / "bad.mp4").write_bytes(b"")
+    scan_quietly(root, labels="folders").save(tmp_path / "run" / "index.json")
+    saved = json.loads((tmp_path / "run" / "index.json").read_text())
+    assert saved["root"] == str(root)
+    assert saved["videos"][0] == {
+        "name": "a/good.mp4",
+        "kind": "video",
+        "num_frames": 10,
+        "fps": 25.0,
+        "height": 64,
+        "width": 128,
+        "label": 0,
+        "reader": VideoFile(root / "a" / "good.mp4").facts.reader,
+    }
+    assert saved["skipped"] == [{"name": "bad.mp4", "reason": "empty: the file has 0 bytes"}]
+    assert saved["class_names"] == ["a"]
+
+
+def test_without_any_usable_video_one_error_says_how_many_were_skipped_and_why(root: Path, encode: Encode) -> None:
+    encode(root / "a.mp4", 4)
+    encode(root / "b.mp4", 5)
+    (root / "c.mp4").write_bytes(b"")
+    with pytest.raises(InputError, match=r"3 skipped \(2 too short, 1 empty\), such as a\.mp4: too short: 4 of 9"):
+        scan_quietly(root, min_frames=9)
+
+
+def test_a_missing_or_useless_root_is_one_clear_error(root: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        scan_quietly(root)
+    root.mkdir()
+    with pytest.raises(InputError, match="no videos; put video files"):
+        scan_quietly(root)
+    (root / "notes.txt").write_text("")
+    with pytest.raises(InputError, match="neither a folder, nor a zip"):
+        scan_quietly(root / "notes.txt")
+
+
+def test_class_numbers_become_one_hot_rows(root: Path, encode: Encode) -> None:
+    encode(root / "cat" / "0.mp4", 5)
+    encode(root / "dog" / "0.mp4", 2)
+    encode(root / "eel" / "0.mp4", 5)
+    index = scan_quietly(root, labels="folders", min_frames=3)
+    assert index.class_names == ["cat", "dog", "eel"]
+    assert index.labels().tolist() == [[1, 0, 0], [0, 0, 1]]  # the short dog still is a class
+    (root / "dataset.json").write_text(json.dumps({"labels": [["cat/0.mp4", 3], ["eel/0.mp4", 0]]}))
+    assert scan_quietly(root, labels="json", min_frames=3).labels().tolist() == [[0, 0, 0, 1], [1, 0, 0, 0]]
+    with pytest.raises(InputError, match=r"1 videos have no label, one of them 'dog/0\.mp4'"):
+        scan_quietly(root, labels="json")
+
+
+def test_vectors_are_used_as_they_are(root: Path) -> None:
+    write_frames(root / "a", range(2))
+    write_frames(root / "b", range(2))
+    (root / "dataset.json").write_text(json.dumps({"labels": [["a/0.png", [0.5, 2]], ["b/1.png", [1, -1]]]}))
+    labels = scan_quietly(root, labels="json").labels()
+    assert labels.dtype == np.float32
+    assert labels.tolist() == [[0.5, 2], [1, -1]]
+
+
+def probed(root: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[str]:
+    """Names of the videos that a scan opens."""
+    names, look_at = [], index_module._look_at
+    with monkeypatch.context() as patch:
+        patch.setattr(index_module, "_look_at", lambda root, item: names.append(item.name) or look_at(root, item))
+        scan_quietly(root, **options)
+    return sorted(names)
+
+
+def test_a_second_scan_opens_only_what_changed(
+    root: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch, cache_home: Path
+) -> None:
+    mixed(root, encode)
+    before = sorted(path for path in root.rglob("*"))
+    first = scan_quietly(root)
+    assert sorted(path for path in root.rglob("*")) == before  # nothing beside the user's files
+    assert [path.parent for path in cache_home.rglob("*.json")] == [cache_home / "stylegan_v"]
+    assert probed(root, monkeypatch) == []
+    assert scan_quietly(root) == first
+    assert probed(root, monkeypatch, min_frames=8) == []
+
+    stat = (root / "b9.mp4").stat()
+    os.utime(root / "b9.mp4", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    Image.new("RGB", (12, 8)).save(root / "a" / "9.png")
+    assert probed(root, monkeypatch) == ["a", "b9.mp4"]
+    assert len(probed(root, monkeypatch, cache_dir=root.parent / "elsewhere")) == 6
+
+
+def test_a_failure_is_looked_at_again(root: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode(root / "a.mp4", 5)
+    (root / "b.mp4").write_bytes(b"")
+    scan_quietly(root)
+    assert probed(root, monkeypatch) == ["b.mp4"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"made_with": null}', '{"records": 3}', "[" * 10**5])
+def test_a_broken_cache_is_left_aside(content: str, root: Path, encode: Encode, cache_home: Path) -> None:
+    encode(root / "a.mp4", 5)
+    first = scan_quietly(root)
+    (cache,) = cache_home.rglob("*.json")
+    records = json.loads(cache.read_text())
+    for text in [content, json.dumps({**records, "records": {"video:a.mp4": [1, "x"]}})]:
+        cache.write_text(text)
+        assert scan_quietly(root) == first
+
+
+def test_a_cache_that_cannot_be_written_costs_only_a_warning(
+    root: Path, encode: Encode, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode(root / "a.mp4", 5)
+    (tmp_path / "file").write_text("")
+    assert len(scan_quietly(root, cache_dir=tmp_path / "file").videos) == 1
+    assert "cache cannot be written" in caplog.text
+
+
+def test_an_interrupted_scan_keeps_what_it_found(root: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(4):
+        encode(root / f"{i}.mp4", 5)
+
+    def interrupted(root: Path, item: Any) -> Any:
+        if item.name == "2.mp4":
+            raise KeyboardInterrupt
+        return look_at(root, item)
+
+    look_at = index_module._look_at
+    with monkeypatch.context() as patch:
+        patch.setattr(index_module, "_look_at", interrupted)
+        patch.setattr(index_module, "discover", lambda root, discover=index_module.discover: sort(discover(root)))
+        with pytest.raises(KeyboardInterrupt):
+            scan_quietly(root, num_workers=1)
+    assert probed(root, monkeypatch) == ["2.mp4", "3.mp4"]
+
+
+def sort(found: Any) -> Any:
+    found.candidates.sort(key=lambda item: item.name)
+    return found
+
+
+def test_the_cache_folder_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "stylegan_v"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert default_cache_dir() == tmp_path / "home" / ".cache" / "stylegan_v"
+
+
+def test_slow_files_are_announced(root: Path, encode: Encode, caplog: pytest.LogCaptureFixture) -> None:
+    encode(root / "a.ts", 5)
+    scan_quietly(root)
+    assert "1 videos, one of them a.ts, are exact only when read from their start" in caplog.text
+    caplog.clear()
+    scan_quietly(root, random_access=False)
+    assert "a.ts" not in caplog.text
+
+
+def test_links_are_followed_but_not_in_circles(root: Path, encode: Encode) -> None:
+    encode(root.parent / "elsewhere" / "a.mp4", 5)
+    root.mkdir()
+    (root / "link").symlink_to(root.parent / "elsewhere")
+    (root / "circle").symlink_to(root)
+    (root / "dangling.mp4").symlink_to(root / "missing")
+    assert [video.name for video in scan_quietly(root).videos] == ["link/a.mp4"]
+
+
+def test_progress_is_shown_when_asked_for(
+    root: Path, encode: Encode, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode(root / "a.mp4", 5)
+    with caplog.at_level(logging.INFO):
+        scan(root)
+    assert "scanning videos" in capsys.readouterr().err
+    assert "1 videos, 0 skipped" in caplog.text
