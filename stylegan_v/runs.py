@@ -169,6 +169,9 @@ class RunCLI(LightningCLI):
             kwargs["logger"] = TensorBoardLogger(
                 self.folder.parent, self.folder.name, version="", default_hp_metric=False
             )
+        if options.enable_progress_bar is False:  # Lightning means its own bar, and objects to another one
+            self._get(self.config_init, "progress").disable()
+            kwargs["enable_progress_bar"] = True
         return super().instantiate_trainer(**kwargs)
 
     def before_fit(self) -> None:

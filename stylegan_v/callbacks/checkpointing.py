@@ -19,7 +19,7 @@ class Checkpointing(Callback):
     Args:
         every_updates: Updates between two checkpoints.
         keep_every_kimg: Thousands of frames between two checkpoints that are kept for good, under their own names
-            (``update_0012500.ckpt``); None keeps only the last.
+            (``kimg002000.064.ckpt``); None keeps only the last.
     """
 
     def __init__(self, every_updates: int = 500, keep_every_kimg: float | None = None) -> None:
@@ -40,7 +40,7 @@ class Checkpointing(Callback):
             self._save(trainer, counters)
         if self._due(counters) > self._kept:
             self._kept = self._due(counters)
-            self._write(trainer, f"update_{counters.updates:07d}.ckpt")
+            self._write(trainer, f"kimg{counters.frames / 1000:010.3f}.ckpt")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save(trainer, Counters.of(trainer, pl_module))

@@ -35,7 +35,7 @@ def test_last_follows_the_updates_and_snapshots_the_frames(tmp_path: Path) -> No
     trainer = tiny_gan.trainer(tmp_path, checkpointing, note, tiny_gan.StopAfter(5))
     trainer.fit(tiny_gan.gan(), tiny_gan.data())
     assert note.last == [None, 2, 2, 4, 4]
-    assert _saved(tmp_path) == {"last.ckpt": 5, "update_0000003.ckpt": 3, "update_0000005.ckpt": 5}
+    assert _saved(tmp_path) == {"kimg000000.036.ckpt": 3, "kimg000000.060.ckpt": 5, "last.ckpt": 5}
 
 
 def test_a_resumed_run_keeps_the_rhythm_and_rewrites_nothing(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_resumed_run_keeps_the_rhythm_and_rewrites_nothing(tmp_path: Path) -> 
         checkpointing = Checkpointing(every_updates=100, keep_every_kimg=0.030)
         trainer = tiny_gan.trainer(tmp_path, checkpointing, tiny_gan.StopAfter(updates))
         trainer.fit(tiny_gan.gan(), tiny_gan.data(), ckpt_path=tmp_path / "last.ckpt" if updates > 4 else None)
-    assert _saved(tmp_path) == {"last.ckpt": 7, "update_0000003.ckpt": 3, "update_0000005.ckpt": 5}
+    assert _saved(tmp_path) == {"last.ckpt": 7, "kimg000000.036.ckpt": 3, "kimg000000.060.ckpt": 5}
 
 
 class _Sigterm(Callback):

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import train
+from stylegan_v.checkpoints import load_generator
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "configs" / "stylegan_v" / "tiny.yaml"
+KIMG_PER_UPDATE = 0.012
+BORING = "model: {class_path: pytorch_lightning.demos.boring_classes.BoringModel}\n"
+
+
+@pytest.fixture(autouse=True)
+def _own_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+
+def _arguments(runs: Path, updates: int, *flags: str) -> list[str]:
+    run = ["--runs_dir", str(runs), f"--model.total_kimg={KIMG_PER_UPDATE * updates}"]
+    return ["fit", "--config", str(TINY), *run, "--trainer.callbacks=null", *flags]
+
+
+def _fit(runs: Path, updates: int, *flags: str) -> dict[str, Any]:
+    """Trains up to so many updates and gives back what the last checkpoint holds."""
+    train.main(_arguments(runs, updates, *flags))
+    return torch.load(runs / "tiny" / "last.ckpt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of four updates in one go."""
+    runs = tmp_path_factory.mktemp("whole")
+    _fit(runs, 4, "--trainer.log_every_n_steps=1")
+    return runs
+
+
+def _assert_same_state(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    for key in ("state_dict", "optimizer_states", "counters", "SyntheticVideos"):
+        torch.testing.assert_close(found[key], expected[key], rtol=0, atol=0)
+
+
+def _steps(folder: Path, tag: str) -> list[int]:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [event.step for event in events.Scalars(tag)]
+
+
+def test_a_run_lives_in_its_folder(whole: Path) -> None:
+    folder = whole / "tiny"
+    names = {path.name.partition(".")[0] for path in folder.iterdir()}
+    assert names == {"config", "events", "hparams", "last"}
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (config["run_name"], config["ckpt_path"]) == ("tiny", None)
+    assert config["model"]["init_args"]["r1_every"] == 16  # a default, resolved
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    assert yaml.safe_load(checkpoint["config"]) == config
+    assert checkpoint["counters"]["updates"] == 4
+    assert _steps(folder, "loss/g") == [0, 1, 2, 3]
+
+
+def test_its_checkpoint_is_a_generator(whole: Path) -> None:
+    generator = load_generator(whole / "tiny")
+    t = torch.tensor([[0.0, 1.5]], dtype=torch.float64)
+    frames = generator(torch.zeros(1, generator.z_dim), t, motion_z=torch.zeros(1, 99, 16))
+    assert frames.shape == (1, 2, 3, 32, 32)
+    state = torch.load(whole / "tiny" / "last.ckpt", weights_only=True)["state_dict"]
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, state[f"generator_ema.{name}"])
+
+
+def test_a_resumed_run_equals_one_in_one_go_bit_for_bit(tmp_path: Path, whole: Path) -> None:
+    expected = torch.load(whole / "tiny" / "last.ckpt", weights_only=True)
+    _fit(tmp_path, 2, "--trainer.log_every_n_steps=1")
+    resumed = _fit(tmp_path, 4, "--trainer.log_every_n_steps=1", "--ckpt_path", "last")
+    _assert_same_state(resumed, expected)
+    assert _steps(tmp_path / "tiny", "loss/g") == [0, 1, 2, 3]
+    kept = [yaml.safe_load((tmp_path / "tiny" / name).read_text()) for name in ("config.1.yaml", "config.yaml")]
+    assert [config["model"]["init_args"]["total_kimg"] for config in kept] == [0.024, 0.048]
+
+
+def test_the_saved_config_starts_the_same_run(tmp_path: Path, whole: Path) -> None:
+    saved = whole / "tiny" / "config.yaml"
+    train.main(["fit", "--config", str(saved), "--runs_dir", str(tmp_path)])
+    again = torch.load(tmp_path / "tiny" / "last.ckpt", weights_only=True)
+    _assert_same_state(again, torch.load(whole / "tiny" / "last.ckpt", weights_only=True))
+
+
+def test_a_finished_run_is_resumed_to_its_end_at_once(whole: Path) -> None:
+    before = (whole / "tiny" / "last.ckpt").stat().st_mtime_ns
+    train.main(_arguments(whole, 4, "--trainer.log_every_n_steps=1", "--ckpt_path", "last"))
+    assert (whole / "tiny" / "last.ckpt").stat().st_mtime_ns == before
+
+
+def test_any_module_can_be_trained(tmp_path: Path) -> None:
+    config = tmp_path / "boring.yaml"
+    config.write_text(BORING + "trainer: {accelerator: cpu, max_steps: 3, limit_val_batches: 0, logger: false}\n")
+    train.main(["fit", "--config", str(config), "--runs_dir", str(tmp_path), "--trainer.enable_progress_bar=false"])
+    assert torch.load(tmp_path / "boring" / "last.ckpt", weights_only=True)["global_step"] == 3
+
+
+def test_a_signal_decides_the_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stylegan_v.runs.GracefulStop.on_train_start", _press(signal.SIGINT))
+    with pytest.raises(SystemExit) as ended:
+        _fit(tmp_path, 9)
+    assert ended.value.code == 130
+    monkeypatch.setattr("stylegan_v.runs.GracefulStop.on_train_start", _press(signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        _fit(tmp_path, 9, "--ckpt_path", "last")
+    assert ended.value.code == 143
+    assert torch.load(tmp_path / "tiny" / "last.ckpt", weights_only=True)["counters"]["updates"] == 2
+
+
+def _press(number: signal.Signals) -> Any:
+    return lambda *_: os.kill(os.getpid(), number)
+
+
+# What a user can mend: one line, exit code 2.
+
+
+def _refusal(arguments: Sequence[str], capsys: pytest.CaptureFixture) -> str:
+    """The one line with which train.py refuses these arguments."""
+    with pytest.raises(SystemExit) as ended:
+        train.main(list(arguments))
+    printed = capsys.readouterr().err
+    assert ended.value.code == 2, printed
+    (line,) = re.findall(r"^train\.py: error: (.*)$", printed, re.MULTILINE)
+    assert "Traceback" not in printed
+    assert len(line) < 400
+    return line
+
+
+def _frames(folder: Path, num_frames: int, size: tuple[int, int] = (40, 36)) -> None:
+    folder.mkdir(parents=True)
+    for i in range(num_frames):
+        Image.fromarray(np.full((*size, 3), 20 * i, np.uint8)).save(folder / f"{i}.png")
+
+
+FOLDER = [
+    "--data=datasets.datamodule.VideoFolder",
+    "--data.resolution=32",
+    "--data.batch_size=4",
+    "--data.num_workers=0",
+    "--data.frame_sampler=datasets.frame_sampling.HeavyTailed",
+    "--data.frame_sampler.num_frames=3",
+    "--data.frame_sampler.max_num_frames=64",
+]
+
+
+@pytest.mark.parametrize(
+    ("root", "flags", "expected"),
+    [
+        ("gone", [], r"gone.*"),
+        ("empty", [], r"empty.*no .*video"),
+        ("short", [], r"short.*3 frames"),
+        ("videos", ["--data.labelled=true"], r"label"),
+        ("videos", ["--data.resolution=5"], r"resolution: 5 is not possible"),
+        ("videos", ["--data.resolution=64"], r"data\.resolution is \(64, 64\) but model\.generator\.resolution"),
+        ("videos", ["--data.batch_size=6"], r"mbstd_group_size"),
+    ],
+)
+def test_data_that_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture, root: str, flags: list[str], expected: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    _frames(tmp_path / "short" / "a", 2)
+    _frames(tmp_path / "videos" / "a", 8)
+    cache = f"--data.cache_dir={tmp_path / 'cache'}"
+    flags = [*FOLDER, f"--data.root={tmp_path / root}", cache, *flags]
+    assert re.search(expected, _refusal(_arguments(tmp_path / "runs", 1, *flags), capsys))
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--ckpt_path", "last"], r"tiny/last\.ckpt: no checkpoint there"),
+        (["--ckpt_path", "nowhere.ckpt"], r"nowhere\.ckpt: no checkpoint there"),
+        (["--ckpt_path", str(TINY)], r"tiny\.yaml: not a checkpoint"),
+        (["--model.total_kim=3"], r"model\.total_kim: no such option of .*VideoGAN: did you mean total_kimg\?"),
+        (["--model.generator.z_dimm=3"], r"model\.generator\.z_dimm: .* did you mean z_dim\?"),
+        (["--model.generator.resolution=7"], r"resolution 7x7"),
+        (["--trainer.max_stps=3"], r"trainer\.max_stps: no such option: did you mean trainer\.max_steps\?"),
+        (["--run_nam=x"], r"run_nam: no such option: did you mean run_name\?"),
+        (["--run_name=../x"], r"run_name: '\.\./x'"),
+        (["--data.batch_size=many"], r"data\.batch_size: .*many"),
+        (["--checkpointing.every_updates=0"], r"checkpointing\.every_updates: 0"),
+        (["--trainer.default_root_dir=x"], r"trainer\.default_root_dir: .* --runs_dir and --run_name"),
+        (["--trainer.accelerator=gpux"], r"gpux"),
+        (["--config", "gone.yaml"], r"gone\.yaml"),
+    ],
+)
+def test_a_command_that_cannot_be_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture, flags: list[str], expected: str
+) -> None:
+    assert re.search(expected, _refusal(_arguments(tmp_path, 1, *flags), capsys))
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ("total_kimg: 0.048", r"model\.total_kimg2: no such option of .*: did you mean total_kimg\?"),
+        ("model:", r"mdel.*: no such option: did you mean model\?"),
+        ("num_frequencies: 8", r"model\.generator\.motion\.num_frequencies2: .*did you mean num_frequencies\?"),
+        ("  callbacks:", r"trainer\.callbacks2: no such option: did you mean trainer\.callbacks\?"),
+    ],
+)
+def test_a_typo_in_a_config(tmp_path: Path, capsys: pytest.CaptureFixture, changed: str, expected: str) -> None:
+    name = changed.partition(":")[0]
+    wrong = "mdel" if name == "model" else f"{name}2"
+    config = tmp_path / "wrong.yaml"
+    config.write_text(TINY.read_text().replace(changed, changed.replace(name, wrong), 1))
+    assert re.search(expected, _refusal(["fit", "--config", str(config), "--runs_dir", str(tmp_path)], capsys))
+    assert not (tmp_path / "wrong").exists()  # refused before anything was made
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    line = _refusal(_arguments(tmp_path / "file" / "runs", 1), capsys)
+    assert re.search(r"file/runs.*: a part of the path is a file", line)
+
+
+def test_a_folder_that_holds_a_run(whole: Path, capsys: pytest.CaptureFixture) -> None:
+    assert "holds a run already: continue it with --ckpt_path last" in _refusal(_arguments(whole, 4), capsys)
+
+
+def test_a_checkpoint_of_another_architecture(whole: Path, capsys: pytest.CaptureFixture) -> None:
+    flags = ["--ckpt_path", "last", "--model.generator.w_dim=8"]
+    line = _refusal(_arguments(whole, 4, *flags), capsys)
+    assert re.search(r"last\.ckpt: a checkpoint of another architecture: generator\.\S+ is \[.*16.*\] there and", line)
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fit(tmp_path, 1)
+    before = (tmp_path / "tiny" / "last.ckpt").read_bytes()
+
+    def full(checkpoint: Any, file: Any) -> None:
+        file.write(b"a part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    line = _refusal(_arguments(tmp_path, 2, "--ckpt_path", "last"), capsys)
+    assert re.search(r"tiny/last\.ckpt: the disk is full", line)
+    assert (tmp_path / "tiny" / "last.ckpt").read_bytes() == before
+    assert list((tmp_path / "tiny").glob(".*")) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["fit"]])
+def test_an_incomplete_command(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    assert _refusal(arguments, capsys)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"]])
+def test_help_answers(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        train.main(arguments)
+    assert not ended.value.code
+    assert ("--run_name" in capsys.readouterr().out) == ("fit" in arguments)
+
+
+# Processes that end in the middle.
+
+_STALLS_AT_THE_SECOND_CHECKPOINT = """
+import sys, time
+import torch
+import train
+
+original, saved = torch.save, []
+def stalling(checkpoint, file):
+    saved.append(checkpoint)
+    original(checkpoint, file)
+    if len(saved) == 2:
+        file.flush()
+        print("writing", flush=True)
+        time.sleep(600)
+torch.save = stalling
+train.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_sigkill_while_a_checkpoint_is_written(tmp_path: Path, whole: Path) -> None:
+    arguments = _arguments(tmp_path, 4, "--checkpointing.every_updates=2")
+    command = [sys.executable, "-c", _STALLS_AT_THE_SECOND_CHECKPOINT, *arguments]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert run.stdout is not None
+    assert any("writing" in line for line in run.stdout)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    folder = tmp_path / "tiny"
+    assert torch.load(folder / "last.ckpt", weights_only=True)["counters"]["updates"] == 2
+    assert [path.name for path in folder.glob(".*")] == [f".last.ckpt.{run.pid}.tmp"]
+
+    resumed = _fit(tmp_path, 4, "--ckpt_path", "last")
+
+    _assert_same_state(resumed, torch.load(whole / "tiny" / "last.ckpt", weights_only=True))
+    assert list(folder.glob(".*")) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_reaches_the_loader_workers_too(tmp_path: Path) -> None:
+    arguments = _arguments(tmp_path, 100_000, "--data.num_workers=1", "--progress.line_seconds=0")
+    run = subprocess.Popen(
+        [sys.executable, "train.py", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert run.stderr is not None
+    assert any(line.startswith("update 3 ") for line in run.stderr)
+    time.sleep(0.2)
+    os.killpg(run.pid, signal.SIGINT)
+    printed = run.communicate()[1]
+    assert run.returncode == 130, printed
+    assert "finishing this update" in printed and "continue with the same command and --ckpt_path last" in printed
+    assert "Traceback" not in printed
+    assert torch.load(tmp_path / "tiny" / "last.ckpt", weights_only=True)["counters"]["updates"] >= 3
