@@ -82,6 +82,8 @@ def build(
     from tqdm import tqdm
 
     jobs, short = _plan(index, cut, crop, filter)
+    if not jobs:
+        raise InputError(_nothing_left(index, short))
     labels = _labels(index)
     store.begin(settings)
     num_frames = sum(piece.stop - piece.first for job in jobs for piece in job.pieces)
@@ -94,10 +96,18 @@ def build(
         logger.warning("skipped %s: %s", video.name, video.reason)
     made = {name: (job, done) for i, job in enumerate(jobs) for name, done in outcomes[i].written.items()}
     if not made:
-        raise InputError(f"{index.root}: no video could be prepared, such as {skipped[0].name}: {skipped[0].reason}")
+        raise InputError(_nothing_left(index, failed))
     manifest = _manifest(settings, made, skipped, store.size)
     store.finish({name: done for name, (_, done) in made.items()}, _documents(manifest, made, labels, store))
     return manifest
+
+
+def _nothing_left(index: VideoIndex, skipped: list[SkippedVideo]) -> str:
+    first = skipped[0]
+    return (
+        f"{index.root}: none of its {len(index.videos)} videos can be prepared, such as {first.name}: {first.reason}; "
+        "ask for fewer frames, or mend them"
+    )
 
 
 def _plan(index: VideoIndex, cut: Cut, crop: str, filter: str) -> tuple[list[Job], list[SkippedVideo]]:

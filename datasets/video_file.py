@@ -232,13 +232,13 @@ class VideoFile:
             frames = self._read_distinct(distinct)
         except DecordError as error:
             logger.warning("%s: decord fails, PyAV takes over: %s", self.path, error)
-            _open_readers.drop(self.path)
+            _open_readers.drop((self.path, self.facts))
             self._facts = VideoFacts(**{**vars(self.facts), "reader": SEEKING})
             frames = self._read_distinct(distinct)
         return as_clip([frames[int(time)] for time in times], self.size)
 
     def _read_distinct(self, times: list[int]) -> dict[int, UInt8[np.ndarray, "H W 3"]]:
-        reader = _open_readers.get(self.path, self._open) if times else None
+        reader = _open_readers.get((self.path, self.facts), self._open) if times else None
         return {time: reader.frame(time) for time in times}
 
     def _open(self) -> Reader:

@@ -81,8 +81,9 @@ class _Checked:
         self._size: tuple[int, ...] | None = None
 
     def _pixels(self, frames: UInt8[Tensor, "F 3 H W"]) -> UInt8[np.ndarray, "F H W 3"]:
-        self._size = self._size or frames.shape[2:]
-        if frames.shape[2:] != self._size:
+        if len(frames):
+            self._size = self._size or frames.shape[2:]
+        if len(frames) and frames.shape[2:] != self._size:
             raise ValueError(f"frames of {frames.shape[2:]} after frames of {self._size}")
         return np.ascontiguousarray(rearrange(frames, "f c h w -> f h w c").cpu().numpy())
 
