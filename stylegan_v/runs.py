@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -142,7 +143,14 @@ class RunCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: list[str] | None) -> None:
         # Here, and not in a later hook: nothing has been seeded, built or said yet.
-        super().parse_arguments(parser, args)
+        try:
+            super().parse_arguments(parser, args)
+        except InputError as error:
+            if "parsing config" not in str(error):
+                raise
+            words = " ".join(args or sys.argv).replace("--config=", "--config ").split()
+            files = [file for flag, file in pairwise(words) if flag in ("-c", "--config")]
+            raise InputError(f"{', '.join(files)}: {error}") from error
         subcommand = self.config.subcommand
         config = self.config[subcommand]
         if config.trainer.default_root_dir is not None:

@@ -169,7 +169,7 @@ FOLDER = [
         ("gone", [], r"gone.*"),
         ("empty", [], r"empty.*no .*video"),
         ("short", [], r"short.*3 frames"),
-        ("videos", ["--data.labelled=true"], r"label"),
+        ("videos", ["--data.labels=json"], r"videos: no dataset\.json"),
         ("videos", ["--data.resolution=5"], r"resolution: 5 is not possible"),
         ("videos", ["--data.resolution=64"], r"data\.resolution is \(64, 64\) but model\.generator\.resolution"),
         ("videos", ["--data.batch_size=6"], r"mbstd_group_size"),
@@ -227,6 +227,13 @@ def test_a_typo_in_a_config(tmp_path: Path, capsys: pytest.CaptureFixture, chang
     config.write_text(TINY.read_text().replace(changed, changed.replace(name, wrong), 1))
     assert re.search(expected, _refusal(["fit", "--config", str(config), "--runs_dir", str(tmp_path)], capsys))
     assert not (tmp_path / "wrong").exists()  # refused before anything was made
+
+
+def test_a_config_that_is_no_yaml(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    config = tmp_path / "broken.yaml"
+    config.write_text("model: [unclosed\n")
+    for flags in (["--config", str(config)], [f"--config={config}"]):
+        assert re.search(r"broken\.yaml: Problems parsing config", _refusal(["fit", *flags], capsys))
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
