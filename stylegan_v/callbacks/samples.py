@@ -33,7 +33,7 @@ from stylegan_v.rendering import draw_latents, render
 _log = logging.getLogger(__name__)
 _GRID_PIXELS = 1024  # sides of a grid, about
 _MAX_SIDE = 4  # videos
-_GAP = 64  # between the halves, as in the original's previews
+_GAP = 64  # pixels between the halves, as in the original's previews; at most the width of a video
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def generated_grid(
     ]
     for own, shared in zip(*halves, strict=True):
         left, right = Grid.of(own.cpu(), layout), Grid.of(shared.cpu(), layout)
-        yield Grid(beside(left.frames, right.frames, _GAP), left.rows)
+        yield Grid(beside(left.frames, right.frames, min(_GAP, own.shape[4])), left.rows)
 
 
 class SampleVideos(Callback):

@@ -61,9 +61,9 @@ def test_own_motion_stands_left_and_shared_motion_right() -> None:
     rows = torch.cat([grid.rows for grid in chunks], dim=1)
 
     assert [len(grid.frames) for grid in chunks] == [2, 2, 1]
-    assert frames.shape == (5, 3, 16, 32 + 64 + 32)
-    assert frames[..., 32:96].unique().tolist() == [255]
-    left, right = frames[..., :32], frames[..., 96:]
+    assert frames.shape == (5, 3, 16, 32 + 16 + 32)
+    assert frames[..., 32:48].unique().tolist() == [255]
+    left, right = frames[..., :32], frames[..., 48:]
     assert torch.equal(left[..., :16], right[..., :16])  # the first video has the shared motion anyway
     assert not torch.equal(left[..., 16:], right[..., 16:])
     assert torch.equal(rows[1], left[:, :, 8, 16:])
@@ -144,7 +144,7 @@ def test_training_is_the_same_with_and_without_bit_for_bit(tmp_path: Path) -> No
 
 def test_files_and_curves_of_a_run(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path, "run", version="")
-    folder, samples = tmp_path / "run", SampleVideos(every_updates=2, num_videos=2, num_frames=4, gif_width=64)
+    folder, samples = tmp_path / "run", SampleVideos(every_updates=2, num_videos=2, num_frames=4, gif_width=40)
     state = _train(folder, samples, logger=logger)["state"]
     names = ["real", *(f"generated_{n:07d}" for n in (0, 2, 3))]
     files = sorted(path.name for path in (folder / "samples").iterdir())
@@ -157,7 +157,7 @@ def test_files_and_curves_of_a_run(tmp_path: Path) -> None:
         [g.frames for g in generated_grid(generator.eval(), np.zeros((6, 0), np.float32), Layout(2, 2), 4, 0, 16)]
     )
     shown = VideoFile(folder / "samples" / "generated_0000003.mp4")
-    assert (len(shown), shown.size, shown.fps) == (4, (16, 128), 25.0)
+    assert (len(shown), shown.size, shown.fps) == (4, (16, 80), 25.0)
     assert (shown.read(range(4)).int() - expected.int()).abs().float().mean() < 8  # h264
     with Image.open(folder / "samples" / "generated_0000003_slices.png") as picture:
         assert picture.size == (2 * (16 + 4) + 4, 4 + 2 * 4)
@@ -167,7 +167,7 @@ def test_files_and_curves_of_a_run(tmp_path: Path) -> None:
     assert [image.step for image in events.Images("samples/generated")] == [0, 2, 3]
     assert [image.step for image in events.Images("samples/generated_slices")] == [0, 2, 3]
     assert [image.step for image in events.Images("samples/real")] == [0]
-    assert (events.Images("samples/generated")[0].width, events.Images("samples/generated")[0].height) == (64, 8)
+    assert (events.Images("samples/generated")[0].width, events.Images("samples/generated")[0].height) == (40, 8)
 
 
 def test_a_resumed_run_shows_what_is_new(tmp_path: Path) -> None:
