@@ -75,15 +75,12 @@ def prepare(
     settings = {"source": src.absolute().name, "format": format, "resolution": list(size), "crop": crop}
     settings |= {"filter": filter, **({"quality": quality} if format == "zip" else {}), **vars(cut)}
     store = JpegZip(dst, size, quality) if format == "zip" else RawFolder(dst, size)
-    return build(
-        scan(src, random_access=False),
-        store,
-        cut,
-        crop=crop,
-        filter=filter,
-        settings=settings,
-        num_workers=os.cpu_count() or 1 if workers is None else workers,
-    )
+    index = scan(src, random_access=False)
+    num_workers = os.cpu_count() or 1 if workers is None else workers
+    try:
+        return build(index, store, cut, crop=crop, filter=filter, settings=settings, num_workers=num_workers)
+    except OSError as error:  # of some part, whose name the user does not know
+        raise OSError(error.errno, error.strerror, str(dst)) from error
 
 
 def parse_resolution(text: int | str) -> tuple[int, int]:

@@ -315,6 +315,22 @@ def test_links_are_followed_but_not_in_circles(root: Path, encode: Encode) -> No
     assert [video.name for video in scan_quietly(root).videos] == ["link/a.mp4"]
 
 
+def test_a_folder_that_may_not_be_read_is_skipped(root: Path, encode: Encode, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode(root / "a.mp4", 5)
+    encode(root / "private" / "b.mp4", 5)
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path).name == "private":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    index = scan_quietly(root)
+    assert [video.name for video in index.videos] == ["a.mp4"]
+    assert [(video.name, video.reason) for video in index.skipped] == [("private", "unreadable: Permission denied")]
+
+
 def test_progress_is_shown_when_asked_for(
     root: Path, encode: Encode, capsys: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -223,8 +223,10 @@ def test_a_stopped_run_goes_on_where_it_was(
     whole = run("whole" + name)
     with monkeypatch.context() as patch:
         interrupt_after(20, patch, error)
-        with pytest.raises(type(error)):
+        with pytest.raises(type(error)) as caught:
             run(name)
+    if isinstance(error, OSError):
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / name))
     assert not (tmp_path / name).exists()
     assert not list(tmp_path.rglob("*.tmp"))
     with monkeypatch.context() as patch:

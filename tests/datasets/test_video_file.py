@@ -20,7 +20,7 @@ import torch
 
 from datasets import video_file
 from datasets.sources import Source, VideoFile
-from datasets.video_file import DecordReader, SeekingReader, SequentialReader
+from datasets.video_readers import DecordReader, Reader, SeekingReader, SequentialReader
 from errors import InputError
 
 X265 = "log-level=none"
@@ -82,7 +82,7 @@ def test_frames_of_every_kind_of_file_are_those_asked_for(
         assert numbers_in(video.read(times)) == times
 
 
-def open_readers(path: Path, names: tuple[str, ...] = ("decord", "pyav", "sequential")) -> list[video_file.Reader]:
+def open_readers(path: Path, names: tuple[str, ...] = ("decord", "pyav", "sequential")) -> list[Reader]:
     facts = VideoFile(path).facts
     known = {
         "decord": lambda: DecordReader(path, facts),
@@ -279,6 +279,9 @@ def test_a_file_on_which_decord_fails_is_read_by_pyav(
     assert "PyAV takes over" in caplog.text
     wrong_length = replace(facts, num_frames=9)
     assert numbers_in(VideoFile(path, wrong_length).read([7, 2])) == [7, 2]
+    assert "it counts 10 frames instead of 9" in caplog.text
+    path = encode(tmp_path / "av1.mp4", 10, **FILES["av1.mp4"][0])
+    assert numbers_in(VideoFile(path, replace(VideoFile(path).facts, reader="decord")).read([7, 2])) == [7, 2]
 
 
 def test_without_decord_pyav_reads_and_the_log_says_so_once(made: Callable[[str], Path], tmp_path: Path) -> None:
@@ -334,6 +337,36 @@ def test_a_truncated_mp4_with_its_index_in_front_is_refused(encode: Callable[...
     (tmp_path / "a.mp4").write_bytes(content[: len(content) * 4 // 5])
     with pytest.raises(InputError, match=r"truncated: \d+ of 100 frames"):
         len(VideoFile(tmp_path / "a.mp4"))
+
+
+def test_a_file_that_does_not_decode_is_refused(encode: Callable[..., Path], tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.avi", 6, codec="mjpeg", pixels="yuvj420p")
+    damage(path, tmp_path / "b.avi", 5)
+    with pytest.raises(InputError, match=r"b\.avi: undecodable: no frame near its end"):
+        len(VideoFile(tmp_path / "b.avi"))
+    for number in range(6):
+        damage(path, path, number)
+    with pytest.raises(InputError, match=r"a\.avi: undecodable: no frame at its start"):
+        len(VideoFile(path))
+
+
+def test_frames_too_large_for_any_memory_are_refused(
+    made: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets.video_probe._MAX_PIXELS", 64 * 128 - 1)
+    with pytest.raises(InputError, match="too large: frames of 64x128"):
+        len(VideoFile(made("bframes.mp4")))
+
+
+def test_a_matroska_file_without_stated_length_is_checked_by_its_container(
+    made: Callable[[str], Path], tmp_path: Path
+) -> None:
+    content = made("bframes.mkv").read_bytes().replace(b"DURATION", b"COMMENTS")
+    (tmp_path / "whole.mkv").write_bytes(content)
+    assert len(VideoFile(tmp_path / "whole.mkv")) == 100
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) * 7 // 10])
+    with pytest.raises(InputError, match=r"truncated: \d\.\d of 4\.0 seconds"):
+        len(VideoFile(tmp_path / "cut.mkv"))
 
 
 def test_a_file_that_vanishes_is_one_clear_error(encode: Callable[..., Path], tmp_path: Path) -> None:

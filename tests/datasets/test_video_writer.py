@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from datasets.sources import FrameFolder, VideoFile
-from datasets.video_file import SeekingReader
 from datasets.video_probe import decord_is_there
-from datasets.video_writer import GifWriter, VideoWriter, open_writer, tile
+from datasets.video_readers import SeekingReader
+from datasets.video_writer import VideoWriter, open_writer, tile
+from datasets.writers import GifWriter
 from errors import InputError
 
 Clip = Callable[..., torch.Tensor]
@@ -116,7 +117,7 @@ def test_a_gif_lasts_as_long_as_the_video(coded_clip: Clip, tmp_path: Path) -> N
 def test_gifs_have_limits(coded_clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     write(tmp_path / "a.gif", coded_clip(range(3)), fps=60)
     assert "at most 50 frames per second" in caplog.text
-    monkeypatch.setattr("datasets.video_writer._MAX_GIF_BYTES", 10 * 64 * 128)
+    monkeypatch.setattr("datasets.writers._MAX_GIF_BYTES", 10 * 64 * 128)
     with pytest.raises(InputError, match=r"more than 10 such frames .*write \.mp4"):
         write(tmp_path / "b.gif", coded_clip(range(11)))
     assert [file.name for file in tmp_path.iterdir()] == ["a.gif"]
