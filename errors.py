@@ -16,6 +16,7 @@ _MENDABLE = {
     errno.EACCES: "no permission: choose a folder you may use",
     errno.EROFS: "the file system is read-only: choose another folder",
     errno.EPERM: "not permitted: choose another folder",
+    errno.EEXIST: "a file stands where a folder is needed: choose another path",
     errno.ENOTDIR: "a part of the path is a file, not a folder: choose another path",
 }
 

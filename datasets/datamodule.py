@@ -162,7 +162,7 @@ class ClipDataModule(LightningDataModule):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        return {"update": self.start_update}
+        return {"update": self.start_update, "fps": self.fps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.start_update = int(state_dict["update"])

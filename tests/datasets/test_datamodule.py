@@ -126,7 +126,7 @@ def test_the_position_is_part_of_the_state() -> None:
     data.start_update = 7
     resumed.load_state_dict(data.state_dict())
     resumed.setup("fit")
-    assert data.state_dict() == {"update": 7}
+    assert data.state_dict() == {"update": 7, "fps": 25.0}
     assert same(batches(resumed, 1)[0], expected)
 
 
