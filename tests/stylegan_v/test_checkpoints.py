@@ -189,9 +189,13 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_else(tmp_path: Path, 
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), checkpoints.replacing(tmp_path / "a") as file:
-        file.write(b"half")
-        raise ZeroDivisionError
+    def stop_halfway() -> None:
+        with checkpoints.replacing(tmp_path / "a") as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stop_halfway()
     assert list(tmp_path.iterdir()) == []
 
 
