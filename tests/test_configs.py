@@ -99,7 +99,10 @@ def test_header_says_what_it_is_and_how_to_run_it(name: str) -> None:
 
 
 def test_official_totals_are_those_recorded() -> None:
-    recorded = json.loads((RECORDED / "official_256_parameters.json").read_text())
+    path = RECORDED / "official_256_parameters.json"
+    if not path.exists():
+        pytest.skip(f"this conformance set has no {path.name}")
+    recorded = json.loads(path.read_text())
     assert tuple(recorded["totals"][net]["parameters"] for net in ("G", "D")) == OFFICIAL_256
 
 
