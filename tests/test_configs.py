@@ -41,8 +41,8 @@ TOTALS = {  # parameters of (generator, discriminator)
     "mocogan_sg2": (29_619_157, OFFICIAL_256[1]),
     "tiny": (21_700, 45_265),
     "mocogan_sg2_tiny": (22_324, 44_704),
-    "real_tiny": (489_967, 492_289),
-    "demo": (453_836, 460_545),
+    "real_tiny": (846_655, 1_017_665),
+    "demo": (442_108, 687_553),
 }
 AT_256 = [name for name in CONFIGS if TOTALS[name][0] > 20e6 and not name.startswith("mead")]
 AT_1024 = ["mead", "mead_official"]
