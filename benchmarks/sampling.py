@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import torch
 from torch import Tensor
 
-from benchmarks.train_step import ORIGINAL_PRODUCT, MultiplyAdds, Precision, measure_product
+from benchmarks.measuring import ORIGINAL_PRODUCT, MultiplyAdds, measure_product
+from benchmarks.train_step import Precision
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import VideoLatents, draw_latents, render
 

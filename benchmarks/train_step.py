@@ -23,7 +23,6 @@ import math
 import resource
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -34,9 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
+from benchmarks.measuring import ORIGINAL_PRODUCT, ORIGINAL_THREADS, Timing, measure, measure_product, score
 from stylegan_v import losses
 from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, ProjectionConditioning
 
@@ -48,32 +46,10 @@ ORIGINAL: dict[tuple[int, int, int], dict[str, tuple[float, float]]] = {
     (128, 4, 3): {"forward": (6.7, 12.5), "G": (22.8, 42.1), "D": (21.8, 39.9), "R1": (18.4, 35.8)},
     (256, 2, 3): {"forward": (3.3, 6.3), "G": (13.8, 25.6), "D": (17.6, 32.7), "R1": (17.6, 33.4)},
 }
-ORIGINAL_PRODUCT = 187.0  # GFLOP/s of the 2048^3 product beside those recordings: 174 to 200
-ORIGINAL_THREADS = 2  # so a CPU second of that product did half as much
-PRODUCT_SIDE = 2048
 R1_EVERY = 16
 
 Precision = Literal["32", "bf16-mixed"]
 Conditioning = Literal["projection", "hypernetwork"]
-
-
-@dataclass
-class Timing:
-    """One phase: medians over its calls.
-
-    Attributes:
-        seconds: Wall-clock seconds of a call.
-        cpu_seconds: Process-CPU seconds of a call.
-        multiply_adds: Of a call, in units of 10^9.
-        score: Speed relative to the recorded original; None where nothing comparable was recorded.
-        cpu_score: The same from process-CPU seconds.
-    """
-
-    seconds: float
-    cpu_seconds: float
-    multiply_adds: float
-    score: float | None = None
-    cpu_score: float | None = None
 
 
 @dataclass
@@ -219,69 +195,11 @@ def build(
     return TrainStep(generator.train(), discriminator.train(), batch, **options)
 
 
-class MultiplyAdds(TorchDispatchMode):
-    """Counts the multiply-adds of matrix products and convolutions that run inside, backward passes included.
-
-    torch's own counter hooks into modules, which `torch.autograd.grad` does not allow; its formulas are used here.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(
-        self, func: torch._ops.OpOverload, types: object, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=out) // 2
-        return out
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def _memory_gib(device: torch.device) -> float:
     """Most memory held so far: of the device, or of the process since it started."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def measure(call: Callable[[], object], device: torch.device, *, repeats: int) -> Timing:
-    """Times ``call``, after one call to warm up during which its multiply-adds are counted."""
-    with MultiplyAdds() as counter:
-        call()
-    wall, cpu = [], []
-    for _ in range(repeats):
-        _wait(device)
-        start = time.perf_counter(), time.process_time()
-        call()
-        _wait(device)
-        wall.append(time.perf_counter() - start[0])
-        cpu.append(time.process_time() - start[1])
-    return Timing(statistics.median(wall), statistics.median(cpu), counter.total / 1e9)
-
-
-def measure_product(device: torch.device, *, side: int = PRODUCT_SIDE) -> Timing:
-    """A float32 matrix product, median of 5."""
-    a, b = torch.randn(2, side, side, device=device)
-    return measure(lambda: a @ b, device, repeats=5)
-
-
-def score(seconds: float, product: float, recorded_seconds: float, recorded_product: float) -> float:
-    """Speed of a phase relative to the original, each in units of its machine's matrix product.
-
-    Args:
-        seconds: Of the phase here.
-        product: Speed of the product here, 10^9 operations per second.
-        recorded_seconds: Of the phase of the original.
-        recorded_product: Speed of the product beside it.
-    """
-    return (recorded_seconds * recorded_product) / (seconds * product)
 
 
 def add_scores(phases: dict[str, Timing], products: Sequence[Timing], recorded: dict[str, tuple[float, float]]) -> None:

@@ -1,4 +1,4 @@
-"""The benchmark of the training step: what it counts, how it scores, and that every phase runs."""
+"""The benchmark of the training step: how it scores, and that every phase runs."""
 
 from __future__ import annotations
 
@@ -6,29 +6,10 @@ import json
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from benchmarks import train_step as bench
 
 PHASES = ["forward", "G", "D", "R1", "optimizers", "EMA"]
-
-
-def test_multiply_adds_of_a_convolution_and_its_backward_passes() -> None:
-    x = torch.randn(2, 3, 8, 8, requires_grad=True)
-    weight = torch.randn(5, 3, 3, 3, requires_grad=True)
-    once = 2 * 5 * 8 * 8 * 3 * 9
-    with bench.MultiplyAdds() as counter:
-        out = F.conv2d(x, weight, padding=1)
-    assert counter.total == once
-    with bench.MultiplyAdds() as counter:
-        torch.autograd.grad(out.sum(), (x, weight))
-    assert counter.total == 2 * once
-
-
-def test_score_is_the_speed_in_units_of_the_matrix_product() -> None:
-    # Half the time on a machine of the same speed is twice as fast; on one of twice the speed it is a draw.
-    assert bench.score(5.0, 187.0, 10.0, 187.0) == pytest.approx(2)
-    assert bench.score(5.0, 374.0, 10.0, 187.0) == pytest.approx(1)
 
 
 def test_scores_follow_the_recorded_table() -> None:
