@@ -29,8 +29,9 @@ from datasets.clips import ClipSampler, SparseClips
 from datasets.frame_sampling import RandomSpans
 from datasets.sources import FrameFolder, FrameStore, FrameZip, Source
 from datasets.synthetic import SpriteVideo
+from datasets.video_facts import DECORD, SEEKING, decord_is_there
 from datasets.video_file import VideoFile
-from datasets.video_probe import DECORD, SEEKING, decord_is_there, probe
+from datasets.video_probe import probe
 from datasets.video_writer import open_writer
 
 REFERENCE = "video file, PyAV"

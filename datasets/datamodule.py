@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from datasets.clips import ClipSampler, SparseClips, crop_box
 from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
 from datasets.frame_sampling import FrameSampler, RandomSpans
+from datasets.index import scan
 from datasets.synthetic import SpriteVideo, SyntheticVideo
 from errors import InputError
 
@@ -228,8 +229,6 @@ class VideoFolder(ClipDataModule):
         self.videos = self.collect()
 
     def collect(self) -> IndexedVideos:
-        from datasets.index import scan  # with the decoders; generated videos do without
-
         index = scan(
             self.root,
             min_frames=self.frame_sampler.num_frames,

@@ -11,7 +11,7 @@ from typing import Any
 
 from datasets.files import parse_json, read_json
 from datasets.sources import DEFAULT_FPS, FrameFolder, FrameStore, FrameZip, Source, VideoFile, is_image
-from datasets.video_probe import VideoFacts, probe
+from datasets.video_facts import VideoFacts
 from datasets.zip_frames import ZipFrames, read_small_member
 from errors import InputError
 
@@ -88,6 +88,8 @@ def look_at(root: Path, item: Candidate) -> VideoFacts:
         OSError: Likewise.
     """
     if item.kind == "video":
+        from datasets.video_probe import probe  # with PyAV, which frames do without
+
         return probe(root / item.name)
     frames = _frames_of(root, item.name, item.kind, DEFAULT_FPS)
     return VideoFacts(len(frames), DEFAULT_FPS, *frames.size, "")

@@ -22,7 +22,7 @@ from datasets.files import write_json
 from datasets.labels import Label, Labels, labels_from_folders, labels_from_json, no_labels
 from datasets.scan_cache import ScanCache
 from datasets.sources import DEFAULT_FPS, Source
-from datasets.video_probe import SEQUENTIAL, VideoFacts
+from datasets.video_facts import SEQUENTIAL, VideoFacts
 from errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from datasets.discovery import source_of
 from datasets.index import VideoEntry
 from datasets.sources import Source
 from datasets.stores import Store, Written
-from datasets.video_probe import DECORD, SEEKING, VideoFacts
+from datasets.video_facts import DECORD, SEEKING, VideoFacts
 from errors import InputError
 
 _BATCH = 4  # frames in memory at once; those of 4K take 25 MB each

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.files import read_json, write_json
-from datasets.video_probe import VideoFacts, decord_is_there
+from datasets.video_facts import VideoFacts, decord_is_there
 from errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -20,9 +20,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from datasets.open_files import OpenFiles
-from datasets.video_packets import UnreadableVideo
-from datasets.video_probe import DECORD, SEEKING, SEQUENTIAL, VideoFacts, decord_is_there, probe
-from datasets.video_readers import DecordError, DecordReader, Reader, SeekingReader, SequentialReader
+from datasets.video_facts import DECORD, SEEKING, SEQUENTIAL, UnreadableVideo, VideoFacts, decord_is_there
+from datasets.video_readers import DecordError, DecordReader, Reader
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +44,8 @@ class VideoFile:
     def facts(self) -> VideoFacts:
         """Length, rate, size and reader."""
         if self._facts is None:
+            from datasets.video_probe import probe  # with PyAV, which those do without who read no video files
+
             self._facts = probe(self.path)
         return self._facts
 
@@ -87,6 +88,8 @@ class VideoFile:
             raise UnreadableVideo(self.path, "missing")
         if self.facts.reader == DECORD and decord_is_there():
             return DecordReader(self.path, self.facts)
+        from datasets.pyav_readers import SeekingReader, SequentialReader
+
         return SequentialReader(self.path) if self.facts.reader == SEQUENTIAL else SeekingReader(self.path)
 
 

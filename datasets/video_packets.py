@@ -20,26 +20,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import Int64, UInt8
 
-from errors import InputError
+from datasets.video_facts import UnreadableVideo
 
 logger = logging.getLogger(__name__)
 
 # Containers that hold the video themselves; play lists, which would make the library open other files, are left out.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,h264,hevc,m4v,mxf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
-
-
-class UnreadableVideo(InputError):
-    """A video file that cannot be used.
-
-    Args:
-        path: The file.
-        reason: Why, as "kind: detail".
-    """
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}; mend or remove the file")
-        self.reason = reason
 
 
 @dataclass(frozen=True)

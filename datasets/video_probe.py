@@ -6,10 +6,6 @@ PyAV, which finds frames by their time, is exact wherever times can be trusted; 
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import logging
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,11 +14,8 @@ from av.container import InputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from datasets.video_packets import PacketTable, UnreadableVideo, decoded, opened, packet_table, upright
-
-logger = logging.getLogger(__name__)
-
-DECORD, SEEKING, SEQUENTIAL = "decord", "pyav", "sequential"
+from datasets.video_facts import DECORD, SEEKING, SEQUENTIAL, UnreadableVideo, VideoFacts, decord_is_there
+from datasets.video_packets import PacketTable, decoded, opened, packet_table, upright
 
 _INDEXED = ("mov", "matroska", "avi")  # containers with times that lead back to packets
 _DECORD_IS_EXACT = {(c, k) for c in ("mov", "matroska") for k in ("h264", "hevc", "vp9")} | {("avi", "mjpeg")}
@@ -31,34 +24,6 @@ _REORDERED = ("h264", "hevc")  # of these an AVI stores no display times
 _NARROW = 96  # below this width decord mistakes the padding of rows for channels
 _MAX_PIXELS = 2**27
 _TAIL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class VideoFacts:
-    """What is known of a video file without opening it again.
-
-    Args:
-        num_frames: Frames that are shown.
-        fps: Frames per second, on average.
-        height: Of a frame, turned upright.
-        width: Likewise.
-        reader: "decord", "pyav" (finds frames by time) or "sequential" (decodes from the start).
-    """
-
-    num_frames: int
-    fps: float
-    height: int
-    width: int
-    reader: str
-
-
-@functools.cache
-def decord_is_there() -> bool:
-    """Whether decord is installed; says once in the log when it is not."""
-    there = importlib.util.find_spec("decord") is not None
-    if not there:
-        logger.warning("decord is not installed here (it exists for x86-64 only): PyAV reads all video files")
-    return there
 
 
 def probe(path: Path) -> VideoFacts:

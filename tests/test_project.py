@@ -132,6 +132,11 @@ def test_data_sources_load_no_network_and_no_lightning() -> None:
     assert loaded & {"pytorch_lightning", "torchmetrics", "stylegan_v", "fields", "kornia"} == set()
 
 
+@pytest.mark.parametrize("module", ["sources", "index", "clips", "datamodule", "video_writer", "prepare"])
+def test_decoders_are_loaded_with_the_first_video_file(module: str) -> None:
+    assert imported_by(f"import datasets.{module}") & {"av", "decord"} == set()
+
+
 @pytest.mark.parametrize(
     "command, unneeded",
     [

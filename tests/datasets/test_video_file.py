@@ -19,8 +19,9 @@ import pytest
 import torch
 
 from datasets import video_file
+from datasets.pyav_readers import SeekingReader, SequentialReader
 from datasets.sources import Source, VideoFile
-from datasets.video_readers import DecordReader, Reader, SeekingReader, SequentialReader
+from datasets.video_readers import DecordReader, Reader
 from errors import InputError
 
 X265 = "log-level=none"

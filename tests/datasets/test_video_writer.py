@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from datasets.pyav_readers import SeekingReader
 from datasets.sources import FrameFolder, VideoFile
-from datasets.video_probe import decord_is_there
-from datasets.video_readers import SeekingReader
+from datasets.video_facts import decord_is_there
 from datasets.video_writer import VideoWriter, open_writer, tile
 from datasets.writers import GifWriter
 from errors import InputError
