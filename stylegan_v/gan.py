@@ -33,6 +33,7 @@ from stylegan_v.augment import AdaptiveProbability, AugmentPipe
 from stylegan_v.distributed import average_over_ranks, num_ranks, summed_over_ranks
 from stylegan_v.networks import Discriminator, Generator
 from stylegan_v.noise import AddressedRandom
+from stylegan_v.optimizers import make_optimizer
 from stylegan_v.training_clips import Clips, draw_inputs, generate, split
 
 _COUNTERS = ("updates", "num_clips", "num_frames")
@@ -279,8 +280,8 @@ class VideoGAN(LightningModule):
             check_split(self.data.batch_size, self.trainer.world_size, self.num_micro_batches, group_size)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        g_optimizer = self.g_optimizer(self.generator.parameters())
-        d_optimizer = self.d_optimizer(self.discriminator.parameters())
+        g_optimizer = make_optimizer("model.g_optimizer", self.g_optimizer, self.generator)
+        d_optimizer = make_optimizer("model.d_optimizer", self.d_optimizer, self.discriminator)
         schedules.correct_for_lazy_regularization(g_optimizer, self.regularization.pl_every)
         schedules.correct_for_lazy_regularization(d_optimizer, self.r1_every)
         return [g_optimizer, d_optimizer]

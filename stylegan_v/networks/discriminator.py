@@ -167,6 +167,8 @@ class Discriminator(nn.Module):
         Layers count from the frame's size down: fromRGB, then conv0, conv1 and skip of each block.
         """
         layers = [self.fromrgb] + [part for b in self.blocks.values() for part in (b.conv0, b.conv1, b.skip)]
+        if not 0 <= count <= len(layers):
+            raise ValueError(f"freeze_d {count}: of this discriminator 0 to {len(layers)} layers can be frozen")
         for layer in layers[:count]:
             for module in layer.modules():
                 for name, parameter in list(module.named_parameters(recurse=False)):

@@ -135,6 +135,9 @@ def test_frozen_layers_are_buffers_of_the_same_names(kind: type[Conditioning]) -
         "blocks.b16.conv1",
     }
     torch.testing.assert_close(network(frames, times()), before)
+    for count in (-1, 99):
+        with pytest.raises(ValueError, match=f"freeze_d {count}: .* 0 to 7 layers"):
+            network.freeze_layers(count)
 
 
 def test_the_epilogue_stays_in_float32_under_autocast() -> None:
