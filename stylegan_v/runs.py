@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -117,15 +117,20 @@ class RunCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
         self.interrupts = GracefulStop()
-        super().__init__(
-            save_config_callback=RunConfig,
-            trainer_defaults=TRAINER_DEFAULTS | {"callbacks": [self.interrupts]},
-            seed_everything_default=0,
-            parser_class=RunParser,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            args=None if args is None else list(args),
-        )
+        self.made: list[Path] = []  # folders that this start made
+        try:
+            super().__init__(
+                save_config_callback=RunConfig,
+                trainer_defaults=TRAINER_DEFAULTS | {"callbacks": [self.interrupts]},
+                seed_everything_default=0,
+                parser_class=RunParser,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                args=None if args is None else list(args),
+            )
+        except BaseException:
+            remove_empty(self.made)
+            raise
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
@@ -163,7 +168,7 @@ class RunCLI(LightningCLI):
             path = self.folder / LAST if config.ckpt_path == "last" else config.ckpt_path
             config.ckpt_path = str(find_checkpoint(path))
         if subcommand == "fit" and rank_zero_only.rank == 0:
-            prepare_folder(self.folder, resuming=config.ckpt_path is not None)
+            self.made = prepare_folder(self.folder, resuming=config.ckpt_path is not None)
 
     def instantiate_classes(self) -> None:
         with _constructor_errors():
@@ -209,12 +214,15 @@ def _run_name(name: str | None, configs: list[Any] | None) -> str:
     return name
 
 
-def prepare_folder(folder: Path, *, resuming: bool) -> None:
+def prepare_folder(folder: Path, *, resuming: bool) -> list[Path]:
     """Makes sure that a run can be written to ``folder`` and does not overwrite another.
 
     Args:
         folder: Of the run; made where it is missing.
         resuming: Whether the run continues from a checkpoint.
+
+    Returns:
+        The folders that were made, the innermost first.
 
     Raises:
         InputError: It holds another run.
@@ -227,10 +235,23 @@ def prepare_folder(folder: Path, *, resuming: bool) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, a run needs a folder: choose another --run_name")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=folder).close()
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        remove_empty(made)
+        raise
     for path in [*remove_stale(folder), *remove_stale(folder / "samples")]:
         rank_zero_info(f"removed {path}, left half-written by an earlier start")
+    return made
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes those of the folders in which there is nothing, in this order."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @contextmanager

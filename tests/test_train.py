@@ -189,6 +189,16 @@ def test_data_that_cannot_be_used(
     assert re.search(expected, _refusal(_arguments(tmp_path / "runs", 1, *flags), capsys))
 
 
+@pytest.mark.parametrize("flags", [["--data.root=gone"], ["--data.root=videos", "--data.resolution=5"]])
+def test_a_run_that_finds_no_data_leaves_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _frames(tmp_path / "videos" / "a", 8)
+    _refusal(_arguments(tmp_path / "runs", 1, *FOLDER, *flags), capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["videos"]
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -13,12 +14,31 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 
 from errors import InputError
 from stylegan_v import runs
-from stylegan_v.runs import AtomicCheckpointIO, RunConfig, RunParser, prepare_folder
+from stylegan_v.runs import AtomicCheckpointIO, RunConfig, RunParser, prepare_folder, remove_empty
 
 
 def test_a_fresh_folder_is_made(tmp_path: Path) -> None:
-    prepare_folder(tmp_path / "runs" / "a", resuming=False)
+    made = prepare_folder(tmp_path / "runs" / "a", resuming=False)
     assert list((tmp_path / "runs" / "a").iterdir()) == []
+    assert made == [tmp_path / "runs" / "a", tmp_path / "runs"]
+    assert prepare_folder(tmp_path / "runs" / "a", resuming=False) == []
+
+
+def test_of_the_folders_made_only_empty_ones_are_removed(tmp_path: Path) -> None:
+    made = prepare_folder(tmp_path / "runs" / "sweep" / "a", resuming=False)
+    (tmp_path / "runs" / "notes").touch()
+    remove_empty(made)
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs", "notes"]
+
+
+def test_a_folder_that_takes_no_files_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(runs.tempfile, "TemporaryFile", full)
+    with pytest.raises(OSError, match="No space"):
+        prepare_folder(tmp_path / "runs" / "a", resuming=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_holds_a_run_is_only_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
