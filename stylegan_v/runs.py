@@ -65,6 +65,17 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+class Curves(TensorBoardLogger):
+    """Curves for TensorBoard; without a file of hyperparameters where there are none: config.yaml holds them all."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        if self.hparams:
+            super().save()
+        else:
+            self.experiment.flush()
+
+
 class RunConfig(SaveConfigCallback):
     """Puts the resolved config into the run's folder and into each of its checkpoints.
 
@@ -179,9 +190,7 @@ class RunCLI(LightningCLI):
         plugins = options.plugins if isinstance(options.plugins, list) else [options.plugins]
         kwargs |= {"default_root_dir": str(self.folder), "plugins": [AtomicCheckpointIO(), *filter(None, plugins)]}
         if options.logger in (None, True):
-            kwargs["logger"] = TensorBoardLogger(
-                self.folder.parent, self.folder.name, version="", default_hp_metric=False
-            )
+            kwargs["logger"] = Curves(self.folder.parent, self.folder.name, version="", default_hp_metric=False)
         if options.enable_progress_bar is False:  # Lightning means its own bar, and objects to another one
             self._get(self.config_init, "progress").disable()
             kwargs["enable_progress_bar"] = True

@@ -68,7 +68,7 @@ def _steps(folder: Path, tag: str) -> list[int]:
 def test_a_run_lives_in_its_folder(whole: Path) -> None:
     folder = whole / "tiny"
     names = {path.name.partition(".")[0] for path in folder.iterdir()}
-    assert names == {"config", "events", "hparams", "last"}
+    assert names == {"config", "events", "last"}
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert (config["run_name"], config["ckpt_path"]) == ("tiny", None)
     assert config["model"]["init_args"]["r1_every"] == 16  # a default, resolved

@@ -11,10 +11,11 @@ from jsonargparse import Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.demos.boring_classes import BoringModel
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from errors import InputError
 from stylegan_v import runs
-from stylegan_v.runs import AtomicCheckpointIO, RunConfig, RunParser, prepare_folder, remove_empty
+from stylegan_v.runs import AtomicCheckpointIO, Curves, RunConfig, RunParser, prepare_folder, remove_empty
 
 
 def test_a_fresh_folder_is_made(tmp_path: Path) -> None:
@@ -127,6 +128,23 @@ def test_only_training_saves_its_config(tmp_path: Path) -> None:
     trainer = Trainer(default_root_dir=tmp_path, logger=False, enable_checkpointing=False, accelerator="cpu")
     RunConfig(_parser(), Namespace(value=1, ckpt_path=None)).setup(trainer, BoringModel(), "validate")
     assert list(tmp_path.iterdir()) == []
+
+
+def _values(folder: Path) -> list[float]:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return [event.value for event in events.Scalars("a")]
+
+
+def test_curves_are_on_the_disk_once_saved_with_hyperparameters_only_where_there_are_some(tmp_path: Path) -> None:
+    curves = Curves(tmp_path, "run", version="", default_hp_metric=False)
+    curves.log_metrics({"a": 0.5}, step=1)
+    curves.save()
+    assert _values(tmp_path / "run") == [0.5]
+    assert {path.name.partition(".")[0] for path in (tmp_path / "run").iterdir()} == {"events"}
+    curves.log_hyperparams({"width": 3})
+    curves.save()
+    assert yaml.safe_load((tmp_path / "run" / "hparams.yaml").read_text()) == {"width": 3}
 
 
 def test_checkpoint_io_writes_reads_and_removes(tmp_path: Path) -> None:
