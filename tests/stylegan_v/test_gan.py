@@ -120,7 +120,7 @@ def test_path_length_phase_is_the_penalty_of_the_first_half(tmp_path: Path) -> N
     penalty, mean, _ = losses.path_length_penalty(clip, ws, noise, torch.zeros(()))
     gradients = torch.autograd.grad(3.0 * 2 * penalty, list(model.generator.parameters()), materialize_grads=True)
 
-    assert same_gradient(list(gradients), model.gradients["0/path_length"]) < 1e-5
+    assert same_gradient(list(gradients), model.gradients["0/path_length"])
     torch.testing.assert_close(model.mean_path_length, mean)
 
 

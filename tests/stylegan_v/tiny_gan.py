@@ -128,7 +128,7 @@ def labelled_gradients(folder: Path | str, *, devices: int = 1, num_micro_batche
 
 
 def same_gradient(expected: list[torch.Tensor], found: list[torch.Tensor]) -> bool:
-    """Whether the gradients of a phase agree: to 1e-5 of the largest value of the whole, each matrix to 1e-4 of its own.
+    """Whether gradients of a phase agree: to 1e-5 of the largest value of the whole, each matrix to 1e-4 of its own.
 
     The R1 penalty of a piecewise linear network hardly depends on its biases, and little on some matrices: their
     gradients are what is left when large terms cancel, so their own size is no measure of the terms' rounding.
