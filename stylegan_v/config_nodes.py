@@ -29,7 +29,7 @@ def instantiate(node: Mapping[str, Any] | None, base: type[Built], key: str) -> 
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(base, key)
     try:
-        return parser.instantiate_classes(parser.parse_object({key: dict(node)}))[key]
+        return parser.instantiate(parser.parse_object({key: dict(node)}))[key]
     except (ArgumentError, ValueError, OSError) as error:
         raise _root(error, key) from error
 

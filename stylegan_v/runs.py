@@ -40,12 +40,18 @@ TRAINER_DEFAULTS = {
     "max_epochs": -1,
     "use_distributed_sampler": False,
     "enable_checkpointing": False,
+    "enable_model_summary": False,
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 10,
 }
 
-# Advertisements, and a notice about Lightning's own code on every start.
-logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda record: "Tip:" not in record.getMessage())
+# What Lightning says on every start and nobody can act on: advertisements, devices that are not there, a switch that no
+# config has, a notice about its own code.
+_NOISE = ("Tip:", "TPU available: False", "Restoring states from", "that has Tensor Cores")
+logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
+    lambda record: not any(words in record.getMessage() for words in _NOISE)
+)
+logging.getLogger("pytorch_lightning.accelerators.cuda").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
 
 
@@ -86,7 +92,7 @@ class RunConfig(SaveConfigCallback):
         super().__init__(parser, config)
         resolved = config.clone()
         resolved.ckpt_path = None  # how this start began, not what the run is
-        self.text = parser.dump(resolved, skip_none=False)
+        self.text = parser.dump(resolved, skip_unset=False)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit" and trainer.is_global_zero:
@@ -149,8 +155,8 @@ class RunCLI(LightningCLI):
         )
         parser.add_argument("--runs_dir", type=str, default="runs", help="where the folders of runs are")
         # In this order: throughput counts what happens after it as waiting for data.
-        parser.add_lightning_class_args(Checkpointing, "checkpointing")
         parser.add_lightning_class_args(RunProgress, "progress")
+        parser.add_lightning_class_args(Checkpointing, "checkpointing")
         parser.add_lightning_class_args(Throughput, "throughput")
 
     def _parse_ckpt_path(self) -> None:
@@ -200,6 +206,12 @@ class RunCLI(LightningCLI):
         if path := self.config[self.subcommand].ckpt_path:
             state = read_checkpoint(Path(path), mmap=True)["state_dict"]
             check_fits(self.model.state_dict(), state, Path(path))
+        counts = {
+            name: sum(p.numel() for p in part.parameters() if p.requires_grad)
+            for name, part in self.model.named_children()
+        }
+        sizes = ", ".join(f"{name} {count / 1e6:.3g} M" for name, count in counts.items() if count)
+        rank_zero_info(f"{self.folder}: parameters that move: {sizes}")
 
     def fit(self, **kwargs: Any) -> None:
         """Trains; a run that a signal ended leaves with the exit code that shells expect of that."""

@@ -59,7 +59,7 @@ def _build(config: dict[str, Any], device: str = "cpu") -> Namespace:
     parser.add_subclass_arguments(LightningDataModule, "data")
     parsed = parser.parse_object({key: config[key] for key in ("model", "data")})
     with torch.device(device):
-        return parser.instantiate_classes(parsed)
+        return parser.instantiate(parsed)
 
 
 def _count(module: torch.nn.Module) -> int:

@@ -314,6 +314,22 @@ def test_help_answers(arguments: list[str], capsys: pytest.CaptureFixture) -> No
     assert ("--run_name" in capsys.readouterr().out) == ("fit" in arguments)
 
 
+def test_what_a_run_prints(tmp_path: Path) -> None:
+    command = [sys.executable, "train.py", "fit", "--config", str(TINY), "--runs_dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    folder = re.escape(str(tmp_path / "tiny"))
+    expected = [
+        r"Seed set to 0",
+        r"GPU available: \w+.*, used: False",
+        rf"{folder}: parameters that move: generator 0\.0217 M, discriminator 0\.0453 M",
+        r"update 1  kimg 0\.012/0\.048  .*",
+        *([r"update [23]  .*"] * (len(done.stdout.splitlines()) - 6)),  # on a slow machine
+        r"update 4  kimg 0\.048/0\.048  .*loss/g .*loss/d .*",
+        rf"saved {folder}/last\.ckpt",
+    ]
+    assert re.fullmatch("\n".join(expected) + "\n", done.stdout), done.stdout
+
+
 # Processes that end in the middle.
 
 _STALLS_AT_THE_SECOND_CHECKPOINT = """

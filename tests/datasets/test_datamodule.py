@@ -261,7 +261,7 @@ def test_a_config_injects_sampler_and_scene() -> None:
     scene = {"class_path": "datasets.synthetic.SpriteVideo", "init_args": {"max_sprites": 1, "fps": 10.0}}
     arguments = {"num_videos": 2, "num_frames": 50, "resolution": [16, 32], "frame_sampler": sampler, "video": scene}
     config = {"data": {"class_path": "datasets.datamodule.SyntheticVideos", "init_args": arguments}}
-    data = parser.instantiate_classes(parser.parse_object(config)).data
+    data = parser.instantiate(parser.parse_object(config)).data
     data.setup("fit")
     assert isinstance(data.frame_sampler, HeavyTailed) and data.frame_sampler.num_frames == 4
     assert data.resolution == (16, 32) and data.fps == 10.0

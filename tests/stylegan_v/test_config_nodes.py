@@ -22,7 +22,9 @@ NODE = {
 }
 
 
-def test_nested_classes_are_built_as_training_builds_them() -> None:
+@pytest.mark.filterwarnings("error::DeprecationWarning")
+def test_nested_classes_are_built_as_training_builds_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "all")  # not only the first of each
     data = instantiate(NODE, ClipDataModule, "data")
     assert isinstance(data, SyntheticVideos) and data.frame_sampler.num_frames == 2
     assert len(data.video(0, 10, (16, 16)).sprites) == 1

@@ -109,7 +109,9 @@ def _run_config(value: int, trainer: Trainer) -> RunConfig:
     return config
 
 
-def test_the_config_is_saved_and_an_earlier_one_is_kept(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("error::DeprecationWarning")
+def test_the_config_is_saved_and_an_earlier_one_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "all")  # not only the first of each
     trainer = Trainer(default_root_dir=tmp_path, logger=False, enable_checkpointing=False, accelerator="cpu")
     for value in (1, 1, 2, 3):
         config = _run_config(value, trainer)
