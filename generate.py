@@ -6,17 +6,17 @@ Heavy packages are imported where they are used, so that `--help` answers at onc
 not postponed in this file: to read postponed ones, the parser would import what only type checkers need.
 """
 
-import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from jsonargparse import ActionYesNo, ArgumentParser, auto_cli
+from jsonargparse import ActionYesNo, auto_cli
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from command_line import Parser
 from errors import InputError, clear_errors
 
 if TYPE_CHECKING:
@@ -209,11 +209,8 @@ def _enough_memory(chunk: int) -> Iterator[None]:
         raise InputError(f"chunk: {chunk} frames at once do not fit into the device's memory: give fewer") from error
 
 
-class Parser(ArgumentParser):
-    """A parser whose flags need no value and whose errors are one line."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, allow_abbrev=False)
+class ActionParser(Parser):
+    """A parser of actions: flags need no value, options are known by their own names."""
 
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("type") is bool:
@@ -221,13 +218,10 @@ class Parser(ArgumentParser):
             kwargs.update(action=ActionYesNo, nargs="?")
         return super().add_argument(*args, **kwargs)
 
-    def error(self, message: str, ex: Exception | None = None) -> None:
-        from stylegan_v.config_errors import one_line
-
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         for action in ACTIONS:
-            message = message.replace(f"{action}.", "")  # options are known by their own names
-        options = [name for action in ACTIONS.values() for name in inspect.signature(action).parameters]
-        raise InputError(one_line(message, options)) from ex
+            message = message.replace(f"{action}.", "")
+        super().error(message, ex)
 
 
 @contextmanager
@@ -243,7 +237,7 @@ def _interruptible() -> Iterator[None]:
 def main(args: Sequence[str] | None = None) -> None:
     """The command line: the name of an action, then its arguments as flags."""
     with clear_errors("generate.py"), _interruptible():
-        auto_cli(ACTIONS, args=args, as_positional=False, parser_class=Parser, prog="generate.py")
+        auto_cli(ACTIONS, args=args, as_positional=False, parser_class=ActionParser, prog="generate.py")
 
 
 if __name__ == "__main__":

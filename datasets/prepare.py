@@ -6,11 +6,13 @@ import inspect
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import DefaultHelpFormatter, auto_cli
 
+from command_line import Parser
 from errors import InputError, clear_errors
 
 # Only what the help text needs is imported above; the rest where the work begins.
@@ -130,17 +132,18 @@ class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
     """Keeps the lines of the examples."""
 
 
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """The command: arguments and help come from `prepare`."""
     description = inspect.getdoc(prepare).partition("\nArgs:")[0]
     with clear_errors("prepare"):
         try:
             manifest = auto_cli(
                 prepare,
+                args=args,
+                parser_class=Parser,
                 prog="python -m datasets.prepare",
                 description=description,
                 formatter_class=_Help,
-                allow_abbrev=False,
             )
         except KeyboardInterrupt:
             print("prepare: stopped; run the same command again to go on", file=sys.stderr)

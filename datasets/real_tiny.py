@@ -15,10 +15,12 @@ from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
+from jsonargparse import auto_cli
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from command_line import Parser
 from datasets.clips import fit
 from datasets.discovery import MANIFEST
 from datasets.files import atomic_path, remove, write_json
@@ -135,11 +137,9 @@ def real_tiny(dst: Path, resolution: int = 64, min_frames: int = 16, archives: P
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command: `real_tiny` with its arguments as flags."""
-    from jsonargparse import auto_cli
-
     with clear_errors("real_tiny"):
         try:
-            auto_cli(real_tiny, args=args, prog="python -m datasets.real_tiny")
+            auto_cli(real_tiny, args=args, parser_class=Parser, prog="python -m datasets.real_tiny")
         except KeyboardInterrupt:
             print("real_tiny: stopped; run the same command again to go on", file=sys.stderr)
             raise SystemExit(130) from None

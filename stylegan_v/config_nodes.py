@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from command_line import one_line
 from errors import InputError
-from stylegan_v.config_errors import one_line
 
 Built = TypeVar("Built")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from jsonargparse import Namespace
 from pytorch_lightning import LightningModule, Trainer
@@ -22,6 +22,7 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_only
 
+from command_line import OneLineErrors, one_line
 from errors import InputError
 from stylegan_v.callbacks import Checkpointing, GracefulStop, RunProgress, Throughput
 from stylegan_v.checkpoints import (
@@ -33,7 +34,6 @@ from stylegan_v.checkpoints import (
     replacing,
     write_checkpoint,
 )
-from stylegan_v.config_errors import one_line
 
 # What a GAN needs and Lightning does otherwise: no epochs, a sampler that shares out clips by itself, own checkpoints.
 TRAINER_DEFAULTS = {
@@ -107,20 +107,8 @@ class RunConfig(SaveConfigCallback):
         checkpoint["config"] = self.text
 
 
-class RunParser(LightningArgumentParser):
-    """A parser that refuses a wrong config or flag in one line that names the key."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)  # the beginning of a flag is not that flag
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        if not self.exit_on_error:  # a parser of one class, inside of another's check
-            super().error(message, ex)
-        raise InputError(one_line(message, self._options())) from ex
-
-    def _options(self) -> list[str]:
-        parsers = [self, *(self._subcommands_action.choices.values() if self._subcommands_action else [])]
-        return [action.dest for parser in parsers for action in parser._actions]
+class RunParser(OneLineErrors, LightningArgumentParser):
+    """A parser of whole experiments."""
 
 
 class RunCLI(LightningCLI):

@@ -15,9 +15,9 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = [p for name in ("stylegan_v", "datasets", "fields") for p in sorted((ROOT / name).rglob("*.py"))]
-CODE += [ROOT / name for name in ("train.py", "generate.py", "errors.py", "torchvision_guard.py")]
+CODE += [ROOT / name for name in ("train.py", "generate.py", "command_line.py", "errors.py", "torchvision_guard.py")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OURS = {"stylegan_v", "datasets", "fields", "train", "generate", "errors", "torchvision_guard"}
+OURS = {"stylegan_v", "datasets", "fields", "train", "generate", "command_line", "errors", "torchvision_guard"}
 MODULES = {"pillow": "PIL", "pytorch-lightning": "pytorch_lightning", "pyyaml": "yaml"}  # where they differ
 
 

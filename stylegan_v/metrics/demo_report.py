@@ -20,9 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from jsonargparse import auto_cli
 from torch import Tensor
 from tqdm import tqdm
 
+from command_line import Parser
 from errors import InputError, clear_errors
 from stylegan_v.checkpoints import build, find_checkpoint, load_generator, read_checkpoint, read_config
 from stylegan_v.metrics.controls import frozen, shuffled
@@ -160,10 +162,8 @@ def sample_clips(
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command: the run folder, then flags."""
-    from jsonargparse import auto_cli
-
     with clear_errors("demo_report"):
-        report = auto_cli(demo_report, args=args, prog="python -m stylegan_v.metrics.demo_report")
+        report = auto_cli(demo_report, args=args, parser_class=Parser, prog="python -m stylegan_v.metrics.demo_report")
         print(markdown(report, None), end="")
 
 

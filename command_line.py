@@ -1,4 +1,7 @@
-"""What is wrong with a config or a flag, in one line that names the key: the parser's nested reports, shortened."""
+"""The parser of all commands: it says in one line, which names the key, what is wrong with a config or a flag.
+
+Every room may import this file.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,11 @@ import inspect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+from errors import InputError
 
 _MAX_LENGTH = 300
 _KEY = re.compile(r'Parser key "([^"]+)":\s*(.*)')
@@ -62,7 +70,7 @@ def one_line(message: str, options: Iterable[str] = ()) -> str:
         return f"{'.'.join((*keys, name))}: no such option of {class_path}{_nearest(name, _parameters(class_path))}"
     text = " or ".join(dict.fromkeys(reason.text for reason in best if reason.keys == keys))
     given = _GIVEN.search(message)
-    if given and len(best) > 1 and text.startswith("Expected"):
+    if given and text.startswith("Expected") and "Got value" not in text:
         text += f". Got value: {given.group(1)}"
     return _shorten(f"{'.'.join(keys)}: {text}")
 
@@ -104,3 +112,24 @@ def _nearest(name: str, candidates: Iterable[str]) -> str:
 def _shorten(text: str) -> str:
     text = re.sub(r"<class '([^']+)'>", r"\1", " ".join(text.split()))
     return text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 3] + "..."
+
+
+class OneLineErrors:
+    """What makes a parser of jsonargparse refuse in one line; stands before it among the bases."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)  # the beginning of a flag is not that flag
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:  # a parser of one class, inside of another's check
+            super().error(message, ex)
+        raise InputError(one_line(message, self.options())) from ex
+
+    def options(self) -> list[str]:
+        """All options, those of subcommands too, as dotted keys without dashes."""
+        parsers = [self, *(self._subcommands_action.choices.values() if self._subcommands_action else [])]
+        return [action.dest for parser in parsers for action in parser._actions]
+
+
+class Parser(OneLineErrors, ArgumentParser):
+    """The parser of a command whose flags come from a function's signature."""

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import importlib
+import sys
+from pathlib import Path
+
 import pytest
 
-from stylegan_v.config_errors import one_line
+from command_line import one_line
 
 # Reports of jsonargparse 4.53, as they come.
 UNKNOWN_IN_A_NESTED_CLASS = """Parser key "model":
@@ -101,3 +105,57 @@ def test_a_long_report_is_cut() -> None:
     short = one_line("x" * 1000)
     assert len(short) == 300
     assert short.endswith("x...")
+
+
+TINY = str(Path(__file__).parents[1] / "configs" / "stylegan_v" / "tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "expected"),
+    [
+        ("train", ["fit", "--conf", TINY], "train.py: error: conf: no such option: did you mean config?"),
+        ("generate", ["sample", "--ck", "run"], "generate.py: error: ck: no such option: did you mean ckpt?"),
+        ("generate", ["sample", "--ckpt=run", "--gri"], "generate.py: error: gri: no such option: did you mean grid?"),
+        (
+            "datasets.prepare",
+            ["src", "dst", "--resolut", "64"],
+            "prepare: error: resolut: no such option: did you mean resolution?",
+        ),
+        ("datasets.prepare", ["src"], "prepare: error: the following arguments are required: dst"),
+        (
+            "datasets.prepare",
+            ["src", "dst", "--workers", "many"],
+            "prepare: error: workers: Expected a int. Got value: many",
+        ),
+        (
+            "datasets.real_tiny",
+            ["dst", "--min_frame=3"],
+            "real_tiny: error: min_frame: no such option: did you mean min_frames?",
+        ),
+        (
+            "stylegan_v.preview",
+            ["--config", TINY, "--num_cl", "2"],
+            "preview: error: num_cl: no such option: did you mean num_clips?",
+        ),
+        (
+            "stylegan_v.metrics.demo_report",
+            ["run", "--num_clip", "4"],
+            "demo_report: error: num_clip: no such option: did you mean num_clips?",
+        ),
+    ],
+)
+def test_commands_take_no_shortened_flag_and_say_so_in_one_line(
+    command: str,
+    arguments: list[str],
+    expected: str,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(sys, "argv", [command])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(command).main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == expected + "\n"
+    assert list(tmp_path.iterdir()) == []
