@@ -248,7 +248,8 @@ def prepare_folder(folder: Path, *, resuming: bool) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
+    except OSError as error:
+        error.filename = str(folder)  # not the temporary name in it
         remove_empty(made)
         raise
     for path in [*remove_stale(folder), *remove_stale(folder / "samples")]:

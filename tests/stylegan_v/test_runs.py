@@ -37,8 +37,9 @@ def test_a_folder_that_takes_no_files_does_not_stay(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(runs.tempfile, "TemporaryFile", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as caught:
         prepare_folder(tmp_path / "runs" / "a", resuming=False)
+    assert caught.value.filename == str(tmp_path / "runs" / "a")
     assert list(tmp_path.iterdir()) == []
 
 
