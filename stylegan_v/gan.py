@@ -294,7 +294,7 @@ class VideoGAN(LightningModule):
         self.stop_if_done()
 
     def stop_if_done(self) -> None:
-        if self.num_frames >= self.total_kimg * 1000:
+        if self.num_frames >= round(self.total_kimg * 1000):
             self.trainer.should_stop = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
