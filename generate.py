@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stylegan_v.networks import Generator
+    from stylegan_v.weights import Weights
 
 Format = Literal["mp4", "gif", "png"]
 DEFAULT_FPS = 25.0
@@ -50,7 +51,7 @@ def sample(
     """Draws videos from a model; video i of a seed is the same whatever else is asked for.
 
     Args:
-        ckpt: A checkpoint, or a run folder whose last one is taken.
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
         out: A folder, for one file per video; or a file name (.mp4, .gif, ...), for all of them tiled.
         num_videos: How many videos.
         seconds: Length of each.
@@ -67,13 +68,13 @@ def sample(
     """
     from tqdm import tqdm
 
-    from stylegan_v.checkpoints import find_checkpoint, load_generator
+    from stylegan_v.pretrained import make_generator, read_model
     from stylegan_v.rendering import draw_latents, frame_times, render
 
-    path = find_checkpoint(ckpt)
+    weights = read_model(ckpt, ["generator_ema"])
     outputs = plan_outputs(Path(out).expanduser(), num_videos, format, grid=grid)
-    generator = load_generator(path).to(pick_device(device))
-    data_fps = data_fps or training_fps(path)
+    generator = make_generator(weights).to(pick_device(device))
+    data_fps = data_fps or training_fps(weights)
     fps = fps or data_fps
     t = frame_times(seconds, fps, data_fps, start)
     c = one_label(generator, label)
@@ -164,19 +165,13 @@ def pick_device(name: str) -> "torch.device":
     return device
 
 
-def training_fps(path: Path) -> float:
-    """Frames per second of the data of training, as the checkpoint's data module recorded it; else 25, and says so."""
-    from stylegan_v.checkpoints import read_checkpoint, read_config
-
-    checkpoint = read_checkpoint(path, mmap=True)
-    data = read_config(checkpoint, path).get("data")
-    class_path = data.get("class_path") if isinstance(data, dict) else None
-    state = checkpoint.get(str(class_path).rpartition(".")[2])
-    fps = state.get("fps") if isinstance(state, dict) else None
-    if isinstance(fps, (int, float)) and fps > 0:
-        return float(fps)
+def training_fps(weights: "Weights") -> float:
+    """Frames per second of the data of training, where the weights know it; else 25, and says so."""
+    if "fps" in weights.facts:
+        return float(weights.facts["fps"])
     print(
-        f"{path}: does not say how fast its data is: taken as {DEFAULT_FPS:g} (--data_fps changes it)", file=sys.stderr
+        f"{weights.path}: does not say how fast its data is: taken as {DEFAULT_FPS:g} (--data_fps changes it)",
+        file=sys.stderr,
     )
     return DEFAULT_FPS
 

@@ -20,7 +20,6 @@ import yaml
 from torch import Tensor, nn
 
 from errors import InputError
-from stylegan_v.networks import Generator
 
 LAST = "last.ckpt"
 BUILDABLE = ("stylegan_v.", "fields.")
@@ -140,6 +139,19 @@ def read_config(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any]:
     text = checkpoint.get("config")
     if not isinstance(text, str):
         raise InputError(f"{path}: carries no config: give a checkpoint that train.py wrote")
+    return parse_config(text, path)
+
+
+def parse_config(text: str, path: Path) -> dict[str, Any]:
+    """The config that YAML text describes: plain values, bounded in size and depth.
+
+    Args:
+        text: Of the config.
+        path: Where it came from, for messages.
+
+    Raises:
+        InputError: It is no such text.
+    """
     if len(text) > _MAX_CONFIG_CHARACTERS:
         raise InputError(f"{path}: its config is too long to be one: give a checkpoint that train.py wrote")
     try:
@@ -227,31 +239,3 @@ def check_fits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], path
                 f"{path}: a checkpoint of another architecture: {name} is {there} there and {here} here: "
                 "use the config of that run, or another checkpoint"
             )
-
-
-def load_generator(path: str | os.PathLike[str], *, ema: bool = True) -> Generator:
-    """The generator of a run, ready to sample: on the CPU, in evaluation mode, without gradients.
-
-    Args:
-        path: A run folder (its last checkpoint is taken) or a checkpoint.
-        ema: Whether to take the averaged weights.
-
-    Raises:
-        InputError: There is no checkpoint, or it does not hold a generator that this version can build.
-    """
-    path = find_checkpoint(path)
-    checkpoint = read_checkpoint(path, mmap=True)
-    model = read_config(checkpoint, path).get("model")
-    node = (model.get("init_args") or {}).get("generator") if isinstance(model, dict) else None
-    generator = build(node)
-    if not isinstance(generator, Generator):
-        raise InputError(f"{path}: its config names no generator: give a checkpoint of a video GAN")
-    prefix = "generator_ema." if ema else "generator."
-    state = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in checkpoint["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    check_fits(generator.state_dict(), state, path)
-    generator.load_state_dict(state)
-    return generator.eval().requires_grad_(False)

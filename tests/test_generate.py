@@ -17,6 +17,7 @@ from datasets import video_writer
 from datasets.sources import VideoFile
 from stylegan_v import rendering
 from stylegan_v.checkpoints import build, write_checkpoint
+from stylegan_v.pretrained import read_model
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -117,7 +118,7 @@ def test_rate_of_the_data_is_said_to_be_assumed_where_the_checkpoint_does_not_kn
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = make_run(tmp_path / "old", data_state={"update": 0})
-    assert generate.training_fps(run / "last.ckpt") == 25
+    assert generate.training_fps(read_model(run)) == 25
     assert "--data_fps" in capsys.readouterr().err
 
 
@@ -137,7 +138,7 @@ def test_label_chooses_the_class_of_all_videos(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     "args, says",
     [
-        (["--ckpt", "nowhere"], "nowhere: no checkpoint there"),
+        (["--ckpt", "nowhere"], "nowhere: no such file or folder"),
         ([], "required: ckpt"),
         (["--ckpt", "RUN", "--num_video", "3"], "num_video: no such option: did you mean num_videos?"),
         (["--ckpt", "RUN", "--num_videos", "0"], "num_videos: "),

@@ -19,7 +19,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
-from stylegan_v.checkpoints import load_generator
+from stylegan_v.pretrained import load_generator
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "configs" / "stylegan_v" / "tiny.yaml"

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from command_line import Parser
 from errors import InputError, clear_errors
-from stylegan_v.checkpoints import build, find_checkpoint, load_generator, read_checkpoint, read_config
+from stylegan_v.checkpoints import build, find_checkpoint, read_checkpoint, read_config
 from stylegan_v.metrics.controls import frozen, shuffled
 from stylegan_v.metrics.curves import draw_curves
 from stylegan_v.metrics.measure import Measure
@@ -44,6 +44,7 @@ from stylegan_v.metrics.summary import (
     write_report,
 )
 from stylegan_v.networks import Generator
+from stylegan_v.pretrained import load_generator
 from stylegan_v.rendering import draw_latents, render
 
 NUM_FRAMES = 16  # of a clip, consecutive

@@ -18,6 +18,7 @@ from torch import nn
 from errors import InputError
 from stylegan_v import checkpoints
 from stylegan_v.networks import Generator, MotionEncoder
+from stylegan_v.pretrained import load_generator
 
 ROOT = Path(__file__).resolve().parents[2]
 MOTION = {"z_dim": 6, "v_dim": 6, "num_frequencies": 4, "distance": 4, "kernel_size": 3, "max_num_frames": 16}
@@ -85,7 +86,7 @@ def test_load_generator_gives_the_same_frames(tmp_path: Path, generator: Generat
     nn.init.uniform_(generator.mapping.w_avg)
     checkpoints.write_checkpoint(_checkpoint(generator), tmp_path / "last.ckpt")
 
-    loaded = checkpoints.load_generator(tmp_path, ema=ema)
+    loaded = load_generator(tmp_path, ema=ema)
 
     assert not loaded.training
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
@@ -100,7 +101,7 @@ def test_load_generator_names_the_first_tensor_of_another_architecture(tmp_path:
     with pytest.raises(
         InputError, match=r"last\.ckpt: a checkpoint of another architecture: \S+ is \[.*6.*\] there and"
     ):
-        checkpoints.load_generator(tmp_path)
+        load_generator(tmp_path)
 
 
 def test_check_fits_reports_missing_and_surplus_tensors() -> None:
@@ -142,10 +143,10 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_not_executed(
     else:
         path.write_bytes(pickle.dumps(_Hostile()) if content == "pickle" else content)
     with pytest.raises(InputError, match=r"x\.ckpt"):
-        checkpoints.load_generator(path)
+        load_generator(path)
     torch.save({"state_dict": {}, "config": "", "more": _Hostile()}, path)
     with pytest.raises(InputError, match=r"x\.ckpt: not a checkpoint"):
-        checkpoints.load_generator(path)
+        load_generator(path)
     assert not (tmp_path / "executed").exists()
 
 
