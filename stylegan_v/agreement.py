@@ -14,12 +14,19 @@ def check_agreement(generator: Generator, discriminator: Discriminator, data: Cl
     """Refuses networks that do not fit each other or the data.
 
     Raises:
-        InputError: Resolution, number of frames or number of labels differ, or the data are of another kind.
+        InputError: Resolution, number of frames or number of labels differ, images are to pass for moving clips, or the
+            data are of another kind.
     """
     if not isinstance(data, ClipDataModule):
         raise InputError(f"data: a video GAN trains on a ClipDataModule, not on {type(data).__name__}")
     num_frames = data.frame_sampler.num_frames
     _same("data.frame_sampler.num_frames", num_frames, "model.discriminator.num_frames", discriminator.num_frames)
+    if num_frames > 1 and not generator.synthesis.motion.out_dim:
+        name = type(generator.synthesis.motion).__name__
+        raise InputError(
+            f"model.generator.motion: with {name} it draws images, which cannot pass for clips of {num_frames} frames: "
+            "give a MotionEncoder, or a num_frames of 1 in discriminator and frame_sampler"
+        )
     for key, network in (("model.generator", generator), ("model.discriminator", discriminator)):
         _same("data.resolution", tuple(data.resolution), f"{key}.resolution", tuple(network.resolution))
         _same("data.c_dim", data.c_dim, f"{key}.c_dim", network.c_dim)

@@ -74,7 +74,8 @@ class AddressedRandom:
 
     def normal(self, name: str, *shape: int) -> Tensor:
         count = math.prod(shape)
-        words = self._words(name, 2 * ((count + 1) // 2), per_element=1).unflatten(1, (-1, 2)).double()
+        num_pairs = (count + 1) // 2
+        words = self._words(name, 2 * num_pairs, per_element=1).unflatten(1, (num_pairs, 2)).double()
         # Box-Muller: two words give two independent normals; + 1 keeps the logarithm finite.
         radius = torch.sqrt(-2 * torch.log((words[..., 0] + 1) * 2.0**-32))
         angle = words[..., 1] * (2 * math.pi * 2.0**-32)

@@ -22,7 +22,7 @@ from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from stylegan_v.networks import Generator, LSTMMotion, MotionEncoder
+from stylegan_v.networks import Generator
 from stylegan_v.networks.synthesis import NoiseMode
 from stylegan_v.noise import AddressedRandom
 
@@ -181,19 +181,11 @@ def to_uint8(frames: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:
 def _render_window(
     generator: Generator, latents: VideoLatents, t: Float64[Tensor, " f"], noise_mode: NoiseMode
 ) -> Tensor:
-    motion = generator.synthesis.motion
-    t = t.to(latents.ws.device).expand(len(latents), -1)
-    first, num = _code_window(motion, t)
-    motion_z = latents.motion.window(first, num)
-    return generator.synthesis(latents.ws, t, latents.c, motion_z, first_code=first, noise_mode=noise_mode)
-
-
-def _code_window(motion: MotionEncoder | LSTMMotion, t: Float64[Tensor, "B f"]) -> tuple[int, int]:
-    """First noise code and number of noise codes that frames at ``t`` depend on."""
-    if isinstance(motion, LSTMMotion):
-        return 0, motion.num_codes(t)  # a recurrence depends on its whole past
-    first, num = motion.window(t)
-    return int(first[0]), num
+    t = t.to(latents.ws.device).unsqueeze(0)
+    first, num = generator.synthesis.motion.window(t)  # the same for all videos, whose times are the same
+    motion_z = latents.motion.window(int(first), num)
+    t = t.expand(len(latents), -1)
+    return generator.synthesis(latents.ws, t, latents.c, motion_z, first_code=int(first), noise_mode=noise_mode)
 
 
 def _mean_style(generator: Generator, c: Float[Tensor, "B C"] | None) -> Tensor:

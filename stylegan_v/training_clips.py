@@ -20,7 +20,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from datasets.datamodule import ClipDataModule
-from stylegan_v.networks import Generator, LSTMMotion
+from stylegan_v.networks import Generator
 from stylegan_v.noise import AddressedRandom
 
 
@@ -102,23 +102,22 @@ def draw_inputs(
     """
     random = AddressedRandom(data.seed, update, phase, torch.tensor(numbers).to(device, non_blocking=True))
     motion = generator.synthesis.motion
-    whole = isinstance(motion, LSTMMotion)  # the baseline's codes stand at whole frames
     t, labels = [], []
     for number in numbers:
         rng = np.random.default_rng([data.seed % 2**32, update, number, zlib.crc32(phase.encode())])
         video = int(rng.integers(len(data.video_lengths)))
-        t.append(data.frame_sampler.sample(int(data.video_lengths[video]), rng, fractional=not whole))
+        t.append(data.frame_sampler.sample(int(data.video_lengths[video]), rng, fractional=not motion.whole_frames))
         labels.append(data.labels[video])
 
     # Motion is located on the host: asking the device for the number of codes would wait for it.
     times = torch.from_numpy(np.stack(t).astype(np.float64))
-    first, num_codes = (0, motion.num_codes(times)) if whole else motion.window(times)
+    first, num_codes = motion.window(times)
     return FakeInputs(
         z=random.normal("z", generator.z_dim),
         t=times.to(device, non_blocking=True),
         c=torch.from_numpy(np.stack(labels)).to(device, non_blocking=True) if generator.c_dim else None,
         motion_z=random.normal("motion_z", num_codes, motion.z_dim),
-        first_code=first if whole else first.to(device, non_blocking=True),
+        first_code=first if isinstance(first, int) else first.to(device, non_blocking=True),
         random=random,
     )
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from stylegan_v.networks.geometry import frame_size
 from stylegan_v.networks.mapping import MappingNetwork
-from stylegan_v.networks.motion import LSTMMotion, MotionEncoder
+from stylegan_v.networks.motion import MotionEncoder
+from stylegan_v.networks.motion_interface import Motion
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork, TimeConditioning
 from stylegan_v.noise import RandomSource
 
@@ -46,7 +47,7 @@ class Generator(nn.Module):
         w_dim: int = 512,
         c_dim: int = 0,
         num_mapping_layers: int = 2,
-        motion: MotionEncoder | LSTMMotion | None = None,
+        motion: Motion | None = None,
         time_conditioning: TimeConditioning = "concat_const",
         motion_input: bool | None = None,
         channel_base: int = 16384,
@@ -56,7 +57,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         motion = MotionEncoder(c_dim=c_dim) if motion is None else motion
-        if motion.c_dim != c_dim:
+        if motion.out_dim and motion.c_dim != c_dim:
             raise ValueError(f"generator c_dim {c_dim} and motion c_dim {motion.c_dim} must agree")
         self.z_dim, self.w_dim, self.c_dim = z_dim, w_dim, c_dim
         self.resolution = frame_size(resolution)

@@ -7,7 +7,8 @@ Shape legend
     S       motion codes after the convolutions (L less what these eat)
     Z, C    dimension of a noise code and of the label
     D       dimension of a motion code
-    F       frequencies; the embedding has V = 2 F values
+    V       values of the embedding
+    F       frequencies; the acyclic embedding has V = 2 F values
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from stylegan_v.networks.layers import EqualizedConv1d, EqualizedLinear
 from stylegan_v.networks.mapping import ConditionedMLP
+from stylegan_v.networks.motion_interface import Motion
 
 
 def time_frequencies(num: int, min_period: float, max_period: float) -> Float[Tensor, "1 F"]:
@@ -114,7 +116,7 @@ class AcyclicEncoding(nn.Module):
         return self.freqs * speed * rearrange(time, "b t -> (b t) 1").float() + phase
 
 
-class MotionEncoder(nn.Module):
+class MotionEncoder(Motion):
     """Motion noise to a time embedding: two unpadded convolutions along the codes, then the acyclic encoding.
 
     Args:
@@ -156,7 +158,7 @@ class MotionEncoder(nn.Module):
         last = max(self.max_num_frames - 1, float(t.max()))
         return math.ceil(last / self.distance) + 2 + self.reach
 
-    def window(self, t: Tensor) -> tuple[Int64[Tensor, " B"], int]:
+    def window(self, t: Real[Tensor, "B T"]) -> tuple[Int64[Tensor, " B"], int]:
         """The first code each video needs for times ``t`` and how many noise codes cover every video from there."""
         index = locate(t, self.distance).index
         first = index.amin(dim=1)
@@ -179,14 +181,7 @@ class MotionEncoder(nn.Module):
         *,
         first_code: int | Int64[Tensor, " B"] = 0,
     ) -> Float[Tensor, "B T V"]:
-        """Time embeddings of the frames.
-
-        Args:
-            t: Frame times, frames.
-            c: Labels.
-            motion_z: Motion noise, drawn when None; may be larger than needed in every axis.
-            first_code: Number of the code that ``motion_z[:, 0]`` is, for all videos or for each.
-        """
+        """Time embeddings of the frames; arguments as `Motion.forward`."""
         with torch.autocast(t.device.type, enabled=False):
             segments = locate(t, self.distance)
             if motion_z is None:
@@ -199,7 +194,7 @@ class MotionEncoder(nn.Module):
             return rearrange(embedding, "(b t) v -> b t v", b=len(t))
 
 
-class LSTMMotion(nn.Module):
+class LSTMMotion(Motion):
     """Motion of the MoCoGAN + StyleGAN2 baseline: an LSTM over the noise codes and a small mapping network.
 
     Args:
@@ -209,6 +204,8 @@ class LSTMMotion(nn.Module):
         distance: Frames between two codes.
         max_num_frames: Horizon of training.
     """
+
+    whole_frames = True  # the baseline's codes stand there
 
     def __init__(
         self, z_dim: int = 512, v_dim: int = 512, c_dim: int = 0, distance: int = 1, max_num_frames: int = 1024
@@ -223,6 +220,10 @@ class LSTMMotion(nn.Module):
         """Noise codes L that cover the training horizon and times ``t``."""
         return math.ceil(max(self.max_num_frames - 1, float(t.max())) / self.distance) + 2
 
+    def window(self, t: Real[Tensor, "B T"]) -> tuple[int, int]:
+        """All codes from the first one on: a recurrence depends on its whole past."""
+        return 0, self.num_codes(t)
+
     def forward(
         self,
         t: Real[Tensor, "B T"],
@@ -231,7 +232,7 @@ class LSTMMotion(nn.Module):
         *,
         first_code: int | Int64[Tensor, " B"] = 0,
     ) -> Float[Tensor, "B T D"]:
-        """Time embeddings of the frames; arguments as `MotionEncoder.forward`.
+        """Time embeddings of the frames; arguments as `Motion.forward`.
 
         Raises:
             ValueError: If the noise does not start at code 0: a recurrence has no beginning elsewhere.

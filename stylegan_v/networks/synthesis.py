@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from stylegan_v.networks.geometry import Level, levels
 from stylegan_v.networks.layers import EqualizedLinear, StyledConv
-from stylegan_v.networks.motion import LSTMMotion, MotionEncoder
+from stylegan_v.networks.motion_interface import Motion
 from stylegan_v.noise import GlobalRandom, RandomSource
 from stylegan_v.ops.modulated_conv import modulated_conv2d
 from stylegan_v.ops.resample import upsample2d
@@ -116,7 +116,7 @@ class SynthesisNetwork(nn.Module):
         self,
         resolution: tuple[int, int],
         w_dim: int,
-        motion: MotionEncoder | LSTMMotion,
+        motion: Motion,
         *,
         time_conditioning: TimeConditioning = "concat_const",
         motion_input: bool | None = None,

@@ -7,6 +7,7 @@ import pytest
 from errors import InputError
 from stylegan_v.agreement import check_agreement, check_split, check_trainer
 from stylegan_v.distributed import OwnReductionDDPStrategy
+from stylegan_v.networks import Generator, Motionless
 from tests.stylegan_v import tiny_gan
 
 
@@ -35,6 +36,16 @@ def test_uneven_splits_are_refused(split: tuple[int, int, int, int | None], mess
 def test_other_kinds_of_data_are_refused() -> None:
     with pytest.raises(InputError, match=r"data: .* ClipDataModule, not on NoneType"):
         check_agreement(tiny_gan.generator(), tiny_gan.discriminator(), None)
+
+
+def test_images_do_not_pass_for_clips() -> None:
+    still = Generator(16, z_dim=8, w_dim=8, motion=Motionless(), channel_base=128, channel_max=8)
+    one, two = (tiny_gan.data(num_frames=num_frames) for num_frames in (1, 2))
+    for clips in (one, two):
+        clips.setup("fit")
+    check_agreement(still, tiny_gan.discriminator(num_frames=1), one)
+    with pytest.raises(InputError, match=r"model\.generator\.motion: .*clips of 2 frames.*num_frames of 1"):
+        check_agreement(still, tiny_gan.discriminator(num_frames=2), two)
 
 
 def test_several_processes_need_our_strategy() -> None:

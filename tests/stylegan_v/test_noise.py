@@ -45,6 +45,11 @@ def test_philox_works_elementwise_on_broadcast_counters() -> None:
             assert together[:, i, j].tolist() == [int(word) for word in alone]
 
 
+def test_draws_of_no_values_are_empty() -> None:
+    assert draws([3, 4]).normal("z", 2, 0).shape == (2, 2, 0)
+    assert draws([3, 4]).uniform("z", 0).shape == (2, 0)
+
+
 def test_draws_are_the_words_of_their_address() -> None:
     """Against the definition, in Python's integers: counter (index, clip, update, 0), key (seed, name)."""
     seed, update, n = -1, 2**32 + 5, 6

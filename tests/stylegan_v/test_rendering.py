@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stylegan_v.networks import Generator, LSTMMotion, MotionEncoder
+from stylegan_v.networks import Generator, LSTMMotion, Motion, MotionEncoder, Motionless
 from stylegan_v.rendering import MotionNoise, draw_latents, frame_times, render, render_float, to_uint8
 
 
-def make_generator(c_dim: int = 0, motion: MotionEncoder | LSTMMotion | None = None) -> Generator:
+def make_generator(c_dim: int = 0, motion: Motion | None = None) -> Generator:
     torch.manual_seed(0)
     if motion is None:
         motion = MotionEncoder(
@@ -153,6 +153,17 @@ def test_a_recurrent_motion_is_rendered_from_its_beginning() -> None:
     generator = make_generator(motion=LSTMMotion(z_dim=6, v_dim=8, max_num_frames=16))
     t = torch.arange(40, dtype=torch.float64)
     torch.testing.assert_close(float_video(generator, t, 6), float_video(generator, t, 1000), atol=1e-4, rtol=1e-4)
+
+
+def test_an_image_generator_is_rendered_as_a_video_that_stands_still() -> None:
+    generator = make_generator(motion=Motionless())
+    t = frame_times(0.4, fps=25, data_fps=25, start=3)
+    video = float_video(generator, t, 6)
+    torch.testing.assert_close(video, video[:, :1].expand(-1, 10, -1, -1, -1), atol=1e-5, rtol=1e-5)
+    latents = draw_latents(generator, 0, [3, 7])
+    image = generator.synthesis(latents.ws, torch.zeros(2, 1))
+    torch.testing.assert_close(video[:, :1], image, atol=1e-5, rtol=1e-5)
+    assert (video[0] - video[1]).abs().max() > 1e-2
 
 
 def test_times_count_frames_of_the_training_data() -> None:

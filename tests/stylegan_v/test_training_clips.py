@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from datasets.datamodule import SyntheticVideos
-from stylegan_v.networks import Generator, LSTMMotion
+from stylegan_v.networks import Generator, LSTMMotion, Motionless
 from stylegan_v.noise import AddressedRandom
 from stylegan_v.training_clips import FakeInputs, draw_inputs, generate, mix_styles, split
 from tests.stylegan_v import tiny_gan
@@ -78,6 +78,15 @@ def test_recurrent_motion_stands_at_whole_frames_and_starts_at_code_0(clips: Syn
     assert inputs.first_code == 0
     assert inputs.motion_z.shape == (2, motion.num_codes(inputs.t), 4)
     assert generate(network, inputs)[0].shape == (2, 3, 3, 16, 16)
+
+
+def test_without_motion_an_image_depends_on_content_and_label_alone(clips: SyntheticVideos) -> None:
+    network = Generator(16, z_dim=4, w_dim=4, c_dim=clips.c_dim, motion=Motionless(), channel_base=64, channel_max=4)
+    inputs = draw_inputs(network, clips, 0, "generator", [0, 1], DEVICE)
+    clip, ws = generate(network, inputs)
+    assert clip.shape == (2, 3, 3, 16, 16)
+    expected = network.synthesis(ws, torch.zeros(2, 3), inputs.c)
+    torch.testing.assert_close(clip, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_mean_style_stays_while_clips_are_generated(clips: SyntheticVideos) -> None:

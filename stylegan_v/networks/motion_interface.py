@@ -1,0 +1,76 @@
+"""What every kind of motion offers to generator and sampling, and the kind that has none.
+
+Shape legend
+    B       videos
+    T       frames of a video
+    L       motion noise codes
+    Z, C    dimension of a noise code and of the label
+    V       values of the embedding of a frame
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float, Int64, Real
+from torch import Tensor, nn
+
+
+class Motion(nn.Module, ABC):
+    """Motion noise, times and labels to an embedding of each frame; the base of all kinds.
+
+    Attributes:
+        z_dim: Z.
+        c_dim: C; a motion that takes no notice of labels has 0.
+        out_dim: V; 0 where frames do not depend on time.
+        whole_frames: Whether generated clips of training stand at whole frame numbers, as real ones do.
+    """
+
+    z_dim: int
+    c_dim: int
+    out_dim: int
+    whole_frames = False
+
+    @abstractmethod
+    def window(self, t: Real[Tensor, "B T"]) -> tuple[int | Int64[Tensor, " B"], int]:
+        """The first code that times ``t`` need, of all videos or of each, and how many noise codes from there on."""
+
+    @abstractmethod
+    def forward(
+        self,
+        t: Real[Tensor, "B T"],
+        c: Float[Tensor, "B C"] | None = None,
+        motion_z: Float[Tensor, "_ L Z"] | None = None,
+        *,
+        first_code: int | Int64[Tensor, " B"] = 0,
+    ) -> Float[Tensor, "B T V"]:
+        """Time embeddings of the frames.
+
+        Args:
+            t: Frame times, frames.
+            c: Labels.
+            motion_z: Motion noise, drawn when None; may be larger than needed in every axis.
+            first_code: Number of the code that ``motion_z[:, 0]`` is, for all videos or for each.
+        """
+
+
+class Motionless(Motion):
+    """No motion: an embedding of no values. With it the generator draws images, the same one at any time."""
+
+    z_dim = c_dim = out_dim = 0
+
+    def window(self, t: Real[Tensor, "B T"]) -> tuple[int, int]:
+        """A single code, of no values."""
+        return 0, 1
+
+    def forward(
+        self,
+        t: Real[Tensor, "B T"],
+        c: Float[Tensor, "B C"] | None = None,
+        motion_z: Float[Tensor, "_ L Z"] | None = None,
+        *,
+        first_code: int | Int64[Tensor, " B"] = 0,
+    ) -> Float[Tensor, "B T 0"]:
+        """Nothing, for each frame; arguments as `Motion.forward`."""
+        return torch.zeros(*t.shape, 0, device=t.device)
