@@ -1,7 +1,7 @@
 """The values of a pickle, rebuilt without calling or importing anything: containers, plain values and inert records.
 
-A name that the pickle looks up becomes a `Name`, two words of text; a call, a new object or a state becomes an entry in a
-`Record`. So there is nothing callable in the result, whatever the file says.
+A name that the pickle looks up becomes a `Name`, two words of text; a call, a new object or a state becomes an entry in
+a `Record`. So there is nothing callable in the result, whatever the file says.
 """
 
 from __future__ import annotations
@@ -202,9 +202,8 @@ def _look_up(machine: _Machine, operation: Operation) -> None:
     if not isinstance(module, str) or not isinstance(name, str):
         raise InputError(f"STACK_GLOBAL at byte {operation.position}: a name that is not text")
     if name not in machine.vocabulary.names.get(module, ()):
-        raise InputError(
-            f"{shown(module)}.{shown(name)} at byte {operation.position}: refused, not a name of a snapshot"
-        )
+        where = f"{shown(module)}.{shown(name)} at byte {operation.position}"
+        raise InputError(f"{where}: refused, snapshots of StyleGAN-V do not use this name")
     machine.stack.append(Name(module, name))
 
 

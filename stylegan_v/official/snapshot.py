@@ -1,7 +1,7 @@
 """A released StyleGAN-V training snapshot as plain values: nothing that the file carries is run or imported.
 
-The way through a file: the operations of the pickle are checked (`opcodes`), followed by a machine that builds inert records
-(`machine`), and from these the tensors (`storages`, `stored_modules`, `stored_optimizers`) and the settings
+The way through a file: the operations of the pickle are checked (`opcodes`), a machine follows them and builds inert
+records (`machine`), and from these the tensors (`storages`, `stored_modules`, `stored_optimizers`) and the settings
 (`embedded`, `interpolation`) are read. A file that is anything else ends in one `InputError`.
 """
 
@@ -21,11 +21,11 @@ from errors import InputError
 from stylegan_v.official.embedded import PlainReader, numbers, root_of
 from stylegan_v.official.interpolation import References
 from stylegan_v.official.machine import Rebuilt, rebuild
-from stylegan_v.official.names import LIMITS, VOCABULARY
 from stylegan_v.official.opcodes import shown
 from stylegan_v.official.storages import TensorReader, stored_number
 from stylegan_v.official.stored_modules import attributes, drop_program_texts, mapping, read_network
 from stylegan_v.official.stored_optimizers import OptimizerState, read_optimizer
+from stylegan_v.official.vocabulary import LIMITS, VOCABULARY
 
 NETWORKS = ("G", "D", "G_ema")
 _OPTIMIZERS = {"G_opt": "G", "D_opt": "D"}
@@ -49,7 +49,7 @@ class Snapshot:
         networks: "G", "D" and "G_ema", each its official tensor names in the original's order.
         parameters: Of each network, the names that are parameters; the others are buffers.
         config: The complete settings of the run, or None where the networks carry none. A reference that could not be
-            resolved is left as its text ``"${...}"`` and listed in `skipped`; so is a value that was never given, ``"???"``.
+            resolved stays as its text ``"${...}"``, a value that was never given as ``"???"``; `skipped` lists both.
         init_kwargs: Of "G" and "D", the named arguments that they were constructed with.
         sampling: The settings of frame sampling that the generator carries; empty where it carries none.
         augment: "p" and the multipliers of the augmentation pipe, or None where there was none.

@@ -1,7 +1,7 @@
 """Stored networks, out of the records of a pickle: names and tensors as in their state dicts.
 
-The original's modules are records of one function, whose argument holds the name of a class, its attributes, and the text
-of a program. That text is dropped here and nowhere kept.
+The original's modules are records of one function, whose argument holds the name of a class, its attributes, and the
+text of a program. That text is dropped here and nowhere kept.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ def read_optimizer(
 ) -> OptimizerState | None:
     """An optimiser's settings and moments; None, with a note, when it is no Adam for the parameters of the network.
 
-    The optimiser keeps its own copies of the parameters, in the order of the network's; its state is found by the identity
-    of these copies.
+    The optimiser keeps its own copies of the parameters, in the order of the network's; its state is found by the
+    identity of these copies.
 
     Args:
         stored: The optimiser's record.
