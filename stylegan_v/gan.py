@@ -23,6 +23,7 @@ from jaxtyping import Float
 from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import OptimizerCallable
 from pytorch_lightning.core.optimizer import LightningOptimizer
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from datasets.datamodule import ClipDataModule
@@ -35,6 +36,7 @@ from stylegan_v.networks import Discriminator, Generator
 from stylegan_v.noise import AddressedRandom
 from stylegan_v.optimizers import make_optimizer
 from stylegan_v.training_clips import Clips, draw_inputs, generate, split
+from stylegan_v.transfer import Table, start_from
 
 _COUNTERS = ("updates", "num_clips", "num_frames")
 
@@ -57,6 +59,8 @@ class VideoGAN(LightningModule):
         total_kimg: Length of the run, thousands of real frames shown.
         num_micro_batches: Parts in which a process works through its share of a batch, to save memory.
         freeze_d: Number of first discriminator layers that stay as they are.
+        init_from: Weights that a new run starts from: a run folder, a checkpoint, a folder or file of weights, a
+            snapshot of the original system. What fits is taken, what has a meaning adapted. Resuming does not read it.
         max_bad_updates: So many steps of one phase in a row with a loss or gradient that is not finite end the run.
     """
 
@@ -79,6 +83,7 @@ class VideoGAN(LightningModule):
         total_kimg: float = 25000,
         num_micro_batches: int = 1,
         freeze_d: int = 0,
+        init_from: str | None = None,
         max_bad_updates: int = 20,
     ) -> None:
         super().__init__()
@@ -97,6 +102,10 @@ class VideoGAN(LightningModule):
         self.total_kimg, self.num_micro_batches = total_kimg, num_micro_batches
         self.register_buffer("mean_path_length", torch.zeros(()))
         self.updates = self.num_clips = self.num_frames = 0
+        self.init_from = init_from
+        self.resumed = False
+        self.started_from: Table | None = None  # what became of the source's tensors, where this start read them
+        self.past_clips: int | None = 0  # clips seen by the weights that the run started from; None: not known
         self.guard = steps.DivergenceGuard(max_bad_updates)
         self.finite: dict[str, Tensor] = {}  # whether the steps of this update were taken, by phase
         self.latest: dict[str, Tensor] = {}  # what was last measured, by name
@@ -177,8 +186,10 @@ class VideoGAN(LightningModule):
 
     def update_ema(self) -> None:
         """Moves the averaged generator's parameters towards the generator's and copies its buffers."""
-        half_life, rampup = self.ema_kclips, self.ema_rampup
-        beta = schedules.ema_beta(self.data.batch_size, half_life, rampup=rampup, num_clips=self.num_clips)
+        # A ramp-up forgets random initial weights; those of a source go on from where they were.
+        rampup = None if self.past_clips is None else self.ema_rampup
+        num_clips = (self.past_clips or 0) + self.num_clips
+        beta = schedules.ema_beta(self.data.batch_size, self.ema_kclips, rampup=rampup, num_clips=num_clips)
         steps.move_average(self.generator_ema, self.generator, beta)
 
     def update_counters(self) -> None:
@@ -289,9 +300,21 @@ class VideoGAN(LightningModule):
     def on_fit_start(self) -> None:
         # The averaged generator is in evaluation mode on purpose.
         warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode at the start of training")
+        if self.init_from is not None:
+            self.take_weights(self.init_from)
         self.data.start_update = self.updates
         self.augment_p = 0.0 if self.ada is None else float(self.ada.p)
         self.stop_if_done()
+
+    def take_weights(self, path: str) -> None:
+        """Gives the networks of a new run the weights of another; a run that has begun keeps its own."""
+        if self.resumed or self.updates:
+            rank_zero_info(f"init_from {path}: not read, the run goes on from its own checkpoint")
+            return
+        networks = {"generator": self.generator, "generator_ema": self.generator_ema}
+        self.started_from = start_from(path, networks | {"discriminator": self.discriminator})
+        self.past_clips = self.started_from.num_clips
+        rank_zero_info("\n".join([f"started from {self.started_from.path}", *self.started_from.summary()]))
 
     def stop_if_done(self) -> None:
         if self.num_frames >= round(self.total_kimg * 1000):
@@ -299,11 +322,14 @@ class VideoGAN(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         counters = {name: getattr(self, name) for name in _COUNTERS}
-        checkpoint["counters"] = counters | {"bad_in_a_row": dict(self.guard.bad_in_a_row)}
+        state = {"past_clips": self.past_clips, "bad_in_a_row": dict(self.guard.bad_in_a_row)}
+        checkpoint["counters"] = counters | state
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.updates, self.num_clips, self.num_frames = (checkpoint["counters"][name] for name in _COUNTERS)
         self.guard.bad_in_a_row = dict(checkpoint["counters"]["bad_in_a_row"])
+        self.past_clips = checkpoint["counters"].get("past_clips", 0)  # a run of before init_from has none
+        self.resumed = True
 
     def train(self, mode: bool = True) -> VideoGAN:
         super().train(mode)

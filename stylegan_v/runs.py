@@ -103,6 +103,12 @@ class RunConfig(SaveConfigCallback):
             with replacing(path) as file:
                 file.write(self.text.encode())
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        table = getattr(pl_module, "started_from", None)
+        if table is not None and trainer.is_global_zero:
+            with replacing(Path(trainer.default_root_dir) / "init_from.csv") as file:
+                file.write(table.csv().encode())
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.text
 
