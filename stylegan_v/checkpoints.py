@@ -156,7 +156,9 @@ def parse_config(text: str, path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: its config is too long to be one: give a checkpoint that train.py wrote")
     try:
         config = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # wrong values of YAML's own types raise anything: `!!bool x` a KeyError
         raise InputError(f"{path}: its config is not readable YAML: give a checkpoint that train.py wrote") from error
     if not isinstance(config, dict) or not _is_bounded(config):
         raise InputError(f"{path}: its config is not a plain tree: give a checkpoint that train.py wrote")
@@ -191,10 +193,13 @@ def build(node: Any) -> Any:
     """
     if isinstance(node, dict) and "class_path" in node:
         made = _buildable_class(node["class_path"])
-        arguments = {name: build(value) for name, value in (node.get("init_args") or {}).items()}
+        arguments = node.get("init_args") or {}
+        if not isinstance(arguments, dict):
+            raise InputError(f"{node['class_path']}: init_args in the config of the checkpoint are no names and values")
+        arguments = {name: build(value) for name, value in arguments.items()}
         try:
             return made(**arguments)
-        except (TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise InputError(
                 f"{node['class_path']}: cannot be built from the config of the checkpoint: {error}"
             ) from error
@@ -213,7 +218,7 @@ def _buildable_class(class_path: Any) -> type[nn.Module]:
     module, _, name = class_path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"{class_path}: named by the checkpoint, but not part of this version") from error
     # A module of this project also holds names it imported from elsewhere.
     if not (isinstance(found, type) and issubclass(found, nn.Module) and found.__module__.startswith(BUILDABLE)):

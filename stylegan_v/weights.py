@@ -7,14 +7,16 @@ that made them travels in the file's metadata. Reading executes nothing.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from errors import InputError
@@ -26,6 +28,19 @@ Kind = Literal["checkpoint", "model", "generator", "snapshot"]
 Facts = dict[str, Any]
 _FORMAT = "stylegan_v"
 _COUNTERS = ("updates", "num_clips", "num_frames")
+KNOWN_FACTS = (*_COUNTERS, "fps", "augment_p")
+_MAX_HEADER_BYTES = 10_000_000  # that of the largest networks has 30 kB
+_MAX_CONFIG_BYTES = 5_000_000
+_DTYPES = {  # of the file format
+    torch.float64: "F64",
+    torch.int64: "I64",
+    torch.float32: "F32",
+    torch.int32: "I32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 
 @dataclass(frozen=True)
@@ -52,18 +67,36 @@ class Weights:
 def write_weights(path: Path, networks: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]) -> None:
     """Saves state dicts of networks as one .safetensors file; whoever reads ``path`` finds the old file or the new one.
 
+    Tensors go to the file one by one: no second copy of them is made.
+
     Args:
         path: The final name; the folder must exist.
         networks: State dicts by the name of the network.
         facts: Plain values.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written; the old file is still there.
     """
-    tensors = {
-        f"{network}.{name}": tensor.detach().cpu().contiguous()
-        for network, state in networks.items()
-        for name, tensor in state.items()
-    }
+    tensors = {f"{network}.{name}": tensor for network, state in networks.items() for name, tensor in state.items()}
     with replacing(path) as file:
-        file.write(save(tensors, metadata={"format": _FORMAT, "facts": json.dumps(dict(facts))}))
+        _write_tensors(file, tensors, {"format": _FORMAT, "facts": json.dumps(dict(facts), allow_nan=False)})
+
+
+def _write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """The safetensors format: the length of a JSON header (8 bytes), the header, the tensors without gaps.
+
+    The library's own function either makes two more copies of everything, or replaces the file by itself, unsynced.
+    """
+    ordered = sorted(tensors.items(), key=lambda item: -item[1].element_size())  # so that each one is aligned
+    ends = list(accumulate((tensor.nbytes for _, tensor in ordered), initial=0))
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    for (name, tensor), start, end in zip(ordered, ends, ends[1:], strict=False):
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    for _, tensor in ordered:
+        file.write(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
 
 
 def find_weights(path: str | os.PathLike[str]) -> Path:
@@ -98,27 +131,40 @@ def read_weights(path: str | os.PathLike[str], wanted: Collection[str] = NETWORK
 
 
 def _of_safetensors(path: Path, wanted: Collection[str]) -> Weights:
+    _check_header_length(path)
     networks: dict[str, dict[str, Tensor]] = {}
     try:
+        # The tensors are views of the file: what is not used is not read.
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            for full in file.keys():  # noqa: SIM118  (no mapping)
+            metadata, names = file.metadata() or {}, file.keys()
+            for full in names:
                 network, _, name = full.partition(".")
-                if network in wanted:
+                if network in wanted and network in NETWORKS:
                     networks.setdefault(network, {})[name] = file.get_tensor(full)
-    except SafetensorError as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a damaged or hostile file may raise anything
         raise InputError(f"{path}: not a file of weights, or a damaged one: {error}") from error
     if metadata.get("format") != _FORMAT:
         raise InputError(f"{path}: weights of another program: give what train.py or stylegan_v.official wrote")
-    kind: Kind = "model" if "discriminator" in networks or path.name == MODEL else "generator"
-    return Weights(path, kind, networks, _model(_config_beside(path), path), _facts(metadata, path))
+    kind: Kind = "model" if any(name.startswith("discriminator.") for name in names) else "generator"
+    return Weights(path, kind, networks, _model(_config_beside(path), path.with_name(CONFIG)), _facts(metadata, path))
+
+
+def _check_header_length(path: Path) -> None:
+    """Keeps a file from claiming a header that fills the memory."""
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _MAX_HEADER_BYTES:
+        raise InputError(f"{path}: not a file of weights, or a damaged one: its header would have {length} bytes")
 
 
 def _config_beside(path: Path) -> dict[str, Any]:
     config = path.with_name(CONFIG)
     if not config.is_file():
         raise InputError(f"{config}: missing: weights need the config that stood beside them")
-    return parse_config(config.read_text(encoding="utf-8", errors="replace"), config)
+    with open(config, "rb") as file:
+        return parse_config(file.read(_MAX_CONFIG_BYTES).decode(errors="replace"), config)
 
 
 def _facts(metadata: Mapping[str, str], path: Path) -> Facts:
@@ -126,10 +172,21 @@ def _facts(metadata: Mapping[str, str], path: Path) -> Facts:
         facts = json.loads(metadata.get("facts", "{}"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: its metadata are damaged: write the file again") from error
-    plain = isinstance(facts, dict) and all(isinstance(value, (int, float, str)) for value in facts.values())
-    if not plain:
+    if not isinstance(facts, dict):
         raise InputError(f"{path}: its metadata are not plain values: write the file again")
+    for name, value in facts.items():
+        if not (_is_fact(name, value) if name in KNOWN_FACTS else isinstance(value, (int, float, str))):
+            raise InputError(f"{path}: its metadata say that {name} is {str(value)[:40]}: write the file again")
     return facts
+
+
+def _is_fact(name: str, value: Any) -> bool:
+    """Whether a known fact has a value that it can have."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    if name in _COUNTERS:
+        return isinstance(value, int) and value >= 0
+    return value > 0 if name == "fps" else 0 <= value <= 1
 
 
 def _of_checkpoint(path: Path, wanted: Collection[str]) -> Weights:
@@ -137,8 +194,8 @@ def _of_checkpoint(path: Path, wanted: Collection[str]) -> Weights:
     config = read_config(checkpoint, path)
     networks: dict[str, dict[str, Tensor]] = {}
     for full, tensor in checkpoint["state_dict"].items():
-        network, _, name = full.partition(".")
-        if network in wanted and network in NETWORKS:
+        network, _, name = str(full).partition(".")
+        if network in wanted and network in NETWORKS and isinstance(tensor, Tensor):
             networks.setdefault(network, {})[name] = tensor
     return Weights(path, "checkpoint", networks, _model(config, path), checkpoint_facts(checkpoint, config))
 
@@ -150,19 +207,14 @@ def checkpoint_facts(checkpoint: Mapping[str, Any], config: Mapping[str, Any]) -
         checkpoint: From `read_checkpoint`.
         config: Of the run.
     """
-    facts: Facts = {}
-    counters = checkpoint.get("counters")
-    if isinstance(counters, dict):
-        facts |= {name: int(counters[name]) for name in _COUNTERS if isinstance(counters.get(name), int)}
-    data = config.get("data")
+    counters, data = checkpoint.get("counters"), config.get("data")
+    found: Facts = {name: counters.get(name) for name in _COUNTERS} if isinstance(counters, dict) else {}
     class_path = data.get("class_path") if isinstance(data, dict) else None
     data_state = checkpoint.get(str(class_path).rpartition(".")[2])
-    fps = data_state.get("fps") if isinstance(data_state, dict) else None
-    if isinstance(fps, (int, float)) and fps > 0:
-        facts["fps"] = float(fps)
-    if isinstance(p := checkpoint["state_dict"].get("ada.p"), Tensor):
-        facts["augment_p"] = float(p)
-    return facts
+    found["fps"] = data_state.get("fps") if isinstance(data_state, dict) else None
+    p = checkpoint["state_dict"].get("ada.p")
+    found["augment_p"] = p.item() if isinstance(p, Tensor) and p.numel() == 1 else None
+    return {name: value for name, value in found.items() if _is_fact(name, value)}
 
 
 def _model(config: Mapping[str, Any], path: Path) -> dict[str, Any]:

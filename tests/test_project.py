@@ -18,7 +18,12 @@ CODE = [p for name in ("stylegan_v", "datasets", "fields") for p in sorted((ROOT
 CODE += [ROOT / name for name in ("train.py", "generate.py", "command_line.py", "errors.py", "torchvision_guard.py")]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"stylegan_v", "datasets", "fields", "train", "generate", "command_line", "errors", "torchvision_guard"}
-MODULES = {"pillow": "PIL", "pytorch-lightning": "pytorch_lightning", "pyyaml": "yaml"}  # where they differ
+MODULES = {  # where they differ
+    "huggingface-hub": "huggingface_hub",
+    "pillow": "PIL",
+    "pytorch-lightning": "pytorch_lightning",
+    "pyyaml": "yaml",
+}
 
 
 def requirements(lines: list[str]) -> dict[str, Requirement]:
@@ -77,6 +82,25 @@ def test_dependencies_are_what_the_code_imports() -> None:
     assert stated - used == set(), "a dependency that nothing imports"
 
 
+def unsafe_loads(path: Path) -> list[str]:
+    """Where a file calls `torch.load` without saying that nothing but tensors and plain values may come of it."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    return [
+        f"{path.name}:{call.lineno}"
+        for call in calls
+        if ast.unparse(call.func).endswith(("torch.load", "load_from_checkpoint"))
+        and not any(word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in call.keywords)
+    ]
+
+
+def test_nothing_is_unpickled_from_a_checkpoint(tmp_path: Path) -> None:
+    example = tmp_path / "example.py"
+    example.write_text("torch.load(a)\ntorch.load(a, weights_only=False)\ntorch.load(a, weights_only=True)\n")
+    assert unsafe_loads(example) == ["example.py:1", "example.py:2"]
+    folders = [p for name in ("benchmarks", "tests") for p in sorted((ROOT / name).rglob("*.py"))]
+    assert [place for path in [*CODE, *folders] for place in unsafe_loads(path)] == []
+
+
 def documents() -> str:
     return "\n".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
 
@@ -130,6 +154,17 @@ def test_networks_and_losses_load_neither_lightning_nor_data() -> None:
 def test_data_sources_load_no_network_and_no_lightning() -> None:
     loaded = imported_by("import datasets.sources, datasets.index, datasets.clips, datasets.synthetic")
     assert loaded & {"pytorch_lightning", "torchmetrics", "stylegan_v", "fields", "kornia"} == set()
+
+
+def test_the_package_loads_nothing_before_it_is_used() -> None:
+    loaded = imported_by("import stylegan_v; assert 'from_pretrained' in stylegan_v.__all__")
+    assert loaded & {"torchvision", "huggingface_hub", "safetensors", "yaml", "einops"} == set()
+
+
+def test_weights_are_read_without_lightning_data_and_network() -> None:
+    loaded = imported_by("from stylegan_v import from_pretrained")
+    unneeded = {"pytorch_lightning", "torchmetrics", "datasets", "kornia", "huggingface_hub", "httpx", "httpx2"}
+    assert loaded & unneeded == set()
 
 
 @pytest.mark.parametrize("module", ["sources", "index", "clips", "datamodule", "video_writer", "prepare"])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from stylegan_v.networks.layers import EqualizedLinear, normalize_second_moment
 
 _LR_MULTIPLIER = 0.01
+_MAX_LAYERS = 100  # a config from elsewhere must not fill the memory with layers
 W_AVG_STEP = 0.005
 
 
@@ -28,11 +29,13 @@ class ConditionedMLP(nn.Module):
         in_dim: Z; 0 for a network of the condition alone.
         out_dim: D, also the width of the hidden layers.
         c_dim: C; 0 without a condition.
-        num_layers: Fully connected layers after the embedding.
+        num_layers: Fully connected layers after the embedding; at most 100.
     """
 
     def __init__(self, in_dim: int, out_dim: int, c_dim: int, num_layers: int = 2) -> None:
         super().__init__()
+        if num_layers > _MAX_LAYERS:
+            raise ValueError(f"num_layers {num_layers}: a mapping network has at most {_MAX_LAYERS}")
         self.in_dim, self.c_dim = in_dim, c_dim
         self.embed = EqualizedLinear(c_dim, out_dim) if c_dim else None
         widths = [in_dim + (out_dim if c_dim else 0)] + [out_dim] * num_layers

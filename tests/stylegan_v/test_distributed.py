@@ -69,7 +69,7 @@ def two_processes(what: str, folder: Path) -> list[dict[str, Any]]:
     """What both ranks write down."""
     command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", what, str(folder)]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
-    return [torch.load(folder / f"rank{rank}.pt") for rank in (0, 1)]
+    return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
 def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
