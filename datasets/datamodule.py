@@ -206,6 +206,8 @@ class VideoFolder(ClipDataModule):
         cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
     """
 
+    images = False  # each image is a frame of the video that its folder is
+
     def __init__(
         self,
         root: str | Path,
@@ -236,11 +238,13 @@ class VideoFolder(ClipDataModule):
             fps=self.image_fps,
             cache_dir=self.cache_dir,
             progress=self.trainer is None or self.trainer.is_global_zero,
+            images=self.images,
         )
         boxes = [crop_box((video.height, video.width), self.resolution) for video in index.videos]
         small = sum(height < self.resolution[0] for _, _, height, _ in boxes)
         if small:
-            _log.warning("%s: %d videos are smaller than the resolution and are enlarged", self.root, small)
+            noun = "images" if self.images else "videos"
+            _log.warning("%s: %d %s are smaller than the resolution and are enlarged", self.root, small, noun)
         return IndexedVideos(index)
 
     def setup(self, stage: str | None = None) -> None:
@@ -251,6 +255,45 @@ class VideoFolder(ClipDataModule):
     @property
     def fps(self) -> float:
         return float(np.median([video.fps for video in self.videos.index.videos]))
+
+
+class ImageFolder(VideoFolder):
+    """Images below a folder, or inside a zip, each one a clip of a single frame.
+
+    To train on single frames of videos, take `VideoFolder` with a frame sampler of one frame instead.
+
+    Args:
+        root: The folder or zip; images at any depth are found.
+        resolution: Side, or height and width, that the images are brought to, in pixels; each at least 16.
+        batch_size: Images per update, of all ranks together; a multiple of their number.
+        num_workers: Processes that read and scale images, at most one per CPU core; 0: the training process does it.
+        prefetch_factor: Batches that each worker prepares ahead.
+        seed: Decides order of the images, crops and flips.
+        flip: Mirror half of the images left to right.
+        random_crop: Cut images out at random places; otherwise at the centre.
+        labels: What to condition on. "none": nothing; "json": the labels of the files in dataset.json beside them;
+            "folders": the folder an image lies in.
+        cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
+    """
+
+    images = True
+
+    def __init__(
+        self,
+        root: str | Path,
+        resolution: int | tuple[int, int],
+        batch_size: int = 16,
+        num_workers: int = 3,
+        prefetch_factor: int = 2,
+        seed: int = 0,
+        flip: bool = False,
+        random_crop: bool = False,
+        labels: Literal["none", "json", "folders"] = "none",
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        any_frame = RandomSpans(num_frames=1, max_num_frames=1)
+        shared = (batch_size, num_workers, prefetch_factor, seed, flip, random_crop, labels)
+        super().__init__(root, resolution, any_frame, *shared, cache_dir=cache_dir)
 
 
 class SyntheticVideos(ClipDataModule):

@@ -38,7 +38,8 @@ class VideoEntry:
 
     Args:
         name: Path relative to the root, with "/"; "." for frames that lie in the root itself.
-        kind: What it is: "video" (a file), "folder", "zip" (frames) or "store" (prepared raw frames).
+        kind: What it is: "video" (a file), "folder", "zip" (frames), "store" (prepared raw frames), or a single image,
+            "image" or "zip_image".
         num_frames: Its length.
         fps: Frames per second.
         height: Of a frame, in pixels, as it is shown.
@@ -118,8 +119,9 @@ def scan(
     num_workers: int = 8,
     progress: bool = True,
     random_access: bool = True,
+    images: bool = False,
 ) -> VideoIndex:
-    """Finds the usable videos below a root.
+    """Finds the usable videos, or images, below a root.
 
     Args:
         root: A folder of any depth with video files, folders of frames, or both; a zip of frames; a prepared store; or
@@ -131,11 +133,12 @@ def scan(
         num_workers: Videos looked at together.
         progress: Whether to show a progress bar.
         random_access: Whether frames will be wanted in any order, and files for which that is slow deserve a warning.
+        images: Whether every image is a video of one frame, instead of a frame of the video that its folder is.
 
     Raises:
         InputError: Missing root, no usable video in it, or labels that are missing or broken.
     """
-    found = discover(Path(root).expanduser())
+    found = discover(Path(root).expanduser(), images=images)
     facts = _look_at_all(found, ScanCache.at(cache_dir, found.root), num_workers, progress)
     videos, skipped = [], [SkippedVideo(name, reason) for name, reason in found.unusable.items()]
     labelled = _LABELS[labels](found.root, [candidate.name for candidate in found.candidates])
@@ -148,12 +151,12 @@ def scan(
             skipped.append(SkippedVideo(candidate.name, fact))
     videos.sort(key=lambda video: _natural(video.name))
     skipped.sort(key=lambda video: _natural(video.name))
-    _log(found.root, videos, skipped)
+    _log(found, videos, skipped)
     if random_access:
         _warn_of_slow(videos)
     if not videos:
-        raise InputError(_nothing_usable(found.root, skipped))
-    labelled.require(video.name for video in videos)
+        raise InputError(_nothing_usable(found, skipped))
+    labelled.require((video.name for video in videos), found.noun)
     return VideoIndex(found.root, videos, skipped, labelled.num_classes, labelled.class_names)
 
 
@@ -169,7 +172,8 @@ def _look_at_all(found: Findings, cache: ScanCache, num_workers: int, progress: 
     pool = ThreadPoolExecutor(1 if found.root.is_file() else max(num_workers, 1))
     try:
         looked = pool.map(lambda item: _look_at(found.root, item), unknown)
-        bar = tqdm(looked, "scanning videos", len(unknown), unit="video", disable=not progress or not unknown)
+        title, unit = f"scanning {found.noun}", found.noun.removesuffix("s")
+        bar = tqdm(looked, title, len(unknown), unit=unit, disable=not progress or not unknown)
         for item, facts in zip(unknown, bar, strict=True):
             known[item] = facts
             if isinstance(facts, VideoFacts):
@@ -195,12 +199,12 @@ def _entry(item: Candidate, facts: VideoFacts, fps: float, labels: Labels) -> Vi
     return VideoEntry(item.name, item.kind, facts.num_frames, fps, facts.height, facts.width, label, facts.reader)
 
 
-def _log(root: Path, videos: list[VideoEntry], skipped: list[SkippedVideo]) -> None:
+def _log(found: Findings, videos: list[VideoEntry], skipped: list[SkippedVideo]) -> None:
     for video in skipped[:_NUM_LOGGED]:
         logger.warning("skipped %s: %s", video.name, video.reason)
     if len(skipped) > _NUM_LOGGED:
         logger.warning("skipped %d more, %d in all", len(skipped) - _NUM_LOGGED, len(skipped))
-    logger.info("%s: %d videos, %d skipped", root, len(videos), len(skipped))
+    logger.info("%s: %d %s, %d skipped", found.root, len(videos), found.noun, len(skipped))
 
 
 def _warn_of_slow(videos: list[VideoEntry]) -> None:
@@ -214,13 +218,15 @@ def _warn_of_slow(videos: list[VideoEntry]) -> None:
         )
 
 
-def _nothing_usable(root: Path, skipped: list[SkippedVideo]) -> str:
+def _nothing_usable(found: Findings, skipped: list[SkippedVideo]) -> str:
+    images = found.noun == "images"
     if not skipped:
-        return f"{root}: no videos; put video files, folders of frames, or a zip of frames there"
+        wanted = "image files, or a zip of them" if images else "video files, folders of frames, or a zip of frames"
+        return f"{found.root}: no {found.noun}; put {wanted} there"
     kinds = Counter(video.reason.split(":")[0] for video in skipped)
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     first = skipped[0]
     return (
-        f"{root}: no usable video; {len(skipped)} skipped ({counted}), such as {first.name}: {first.reason}; "
-        "add or mend videos, or ask for fewer frames"
+        f"{found.root}: no usable {found.noun.removesuffix('s')}; {len(skipped)} skipped ({counted}), such as "
+        f"{first.name}: {first.reason}; add or mend {found.noun}{'' if images else ', or ask for fewer frames'}"
     )

@@ -37,8 +37,12 @@ class Labels:
     class_names: list[str] = field(default_factory=list)
     origin: str = "labels"
 
-    def require(self, names: Iterable[str]) -> None:
+    def require(self, names: Iterable[str], noun: str = "videos") -> None:
         """Checks that these videos have labels.
+
+        Args:
+            names: Of the videos.
+            noun: What they are, in messages.
 
         Raises:
             InputError: One has none.
@@ -46,7 +50,7 @@ class Labels:
         missing = [name for name in names if name not in self.of]
         if missing:
             raise InputError(
-                f"{self.origin}: {len(missing)} videos have no label, one of them {missing[0]!r}; "
+                f"{self.origin}: {len(missing)} {noun} have no label, one of them {missing[0]!r}; "
                 "label them, or train without (labels: none)"
             )
 

@@ -79,7 +79,7 @@ def decode_image(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
         raise OSError(str(error)) from error
 
 
-class _Frames(ABC):
+class Frames(ABC):
     """A video of one image file per frame, in natural order of their names; a subclass says where they lie.
 
     Args:
@@ -118,7 +118,10 @@ class _Frames(ABC):
         return as_clip([frames[int(time)] for time in times], self.size)
 
     def _fitting_frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
-        frame, (height, width) = self._whole_frame(index), self.size
+        frame = self._whole_frame(index)
+        if index == 0:
+            self._size = frame.shape[:2]
+        height, width = self.size
         if frame.shape[:2] == (height, width):
             return frame
         self._say_damaged(f"frame {index} is {frame.shape[0]}x{frame.shape[1]}, not {height}x{width}: it is resized")
@@ -139,7 +142,7 @@ class _Frames(ABC):
             logger.warning("%s: damaged: %s", self.name, what)
 
 
-class FrameFolder(_Frames):
+class FrameFolder(Frames):
     """A folder of images as a source.
 
     Args:
@@ -165,17 +168,13 @@ class FrameFolder(_Frames):
         return len(self.files)
 
     def data(self, index: int) -> bytes:
-        with (self.path / self.files[index]).open("rb") as file:
-            data = file.read(MAX_FRAME_BYTES + 1)
-        if len(data) > MAX_FRAME_BYTES:
-            raise OSError(f"{self.files[index]} is larger than {MAX_FRAME_BYTES} bytes")
-        return data
+        return read_bounded(self.path / self.files[index])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_files": None}
 
 
-class FrameZip(_Frames):
+class FrameZip(Frames):
     """Images of one folder inside a zip as a source; nothing is unpacked to disk.
 
     Args:
@@ -188,15 +187,11 @@ class FrameZip(_Frames):
         super().__init__(f"{path}/{prefix}", fps)
         self.path, self.prefix = Path(path), prefix
 
-    @property
-    def _zip(self) -> ZipFrames:
-        return _open_zips.get(self.path, lambda: ZipFrames(self.path, is_image))
-
     def __len__(self) -> int:
-        return self._zip.num_frames(self.prefix)
+        return open_zip(self.path).num_frames(self.prefix)
 
     def data(self, index: int) -> bytes:
-        return self._zip.read(self.prefix, index, MAX_FRAME_BYTES)
+        return open_zip(self.path).read(self.prefix, index, MAX_FRAME_BYTES)
 
 
 class FrameStore:
@@ -246,6 +241,24 @@ class FrameStore:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_map": None}
+
+
+def open_zip(path: Path) -> ZipFrames:
+    """The zip, as this process and thread have it open."""
+    return _open_zips.get(path, lambda: ZipFrames(path, is_image))
+
+
+def read_bounded(path: Path) -> bytes:
+    """Content of an image file.
+
+    Raises:
+        OSError: Unreadable, or larger than `MAX_FRAME_BYTES`.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_FRAME_BYTES + 1)
+    if len(data) > MAX_FRAME_BYTES:
+        raise OSError(f"{path.name} is larger than {MAX_FRAME_BYTES} bytes")
+    return data
 
 
 def is_image(name: str) -> bool:

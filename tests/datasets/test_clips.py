@@ -112,6 +112,15 @@ def test_times_of_long_videos_count_from_a_random_window() -> None:
     assert min(offsets) < 20 and max(offsets) > 190 and max(offsets) <= 210
 
 
+def test_single_frames_are_drawn_evenly_from_the_whole_of_a_long_video() -> None:
+    """A horizon of one frame: a longer one would draw fewer from both ends, where fewer windows reach."""
+    clips = clips_of(lengths=[200] * 10, sampler=RandomSpans(num_frames=1, max_num_frames=1))
+    items = [clips[key] for key in itertools.product(range(500), range(4))]
+    assert {tuple(item["t"].tolist()) for item in items} == {(0,)}
+    drawn = np.bincount([int(item["clip"][0, 1, 0, 0]) // 20 for item in items], minlength=10)
+    assert drawn.sum() == 2000 and drawn.min() > 150 and drawn.max() < 250
+
+
 def test_half_of_the_clips_are_mirrored_all_frames_alike() -> None:
     clips = clips_of(flip=True)
     mirrored = 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from datasets.datamodule import ClipDataModule, SyntheticVideos, VideoFolder
+from datasets.datamodule import ClipDataModule, ImageFolder, SyntheticVideos, VideoFolder
 from datasets.frame_sampling import HeavyTailed, RandomSpans
 from datasets.synthetic import SpriteVideo
 from datasets.video_writer import open_writer
@@ -190,6 +191,74 @@ def test_a_folder_of_frames(tmp_path: Path) -> None:
 
     index = json.loads((tmp_path / "run" / "index.json").read_text())
     assert index["skipped"] == [{"name": "short", "reason": "too short: 2 of 3 frames"}]
+
+
+def write_images(root: Path, names: list[str], size: tuple[int, int] = (16, 24)) -> dict[str, Tensor]:
+    """Generated images and what is in them, by name."""
+    images = {}
+    for seed, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        images[name] = SpriteVideo(seed, 1, size).read([0])[0]
+        Image.fromarray(images[name].permute(1, 2, 0).numpy()).save(root / name)
+    return images
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "data", ["a/10.png", "a/9.png", "b.png", "c/d/e.png"])
+    (tmp_path / "data" / "broken.jpg").write_bytes(b"")
+    data = ImageFolder(tmp_path / "data", 16, 2, num_workers=0, flip=True, cache_dir=tmp_path / "cache")
+    fit(data, tmp_path / "run", max_steps=1)
+    assert [image.name for image in data.videos.index.videos] == ["a/9.png", "a/10.png", "b.png", "c/d/e.png"]
+    assert data.video_lengths.tolist() == [1] * 4 and data.frame_sampler.num_frames == 1
+
+    mirrored = []
+    for update, batch in enumerate(batches(data, 8), start=data.start_update):
+        assert batch["clip"].shape == (2, 1, 3, 16, 16) and not batch["t"].any()
+        for n in range(2):
+            name = data.videos.index.videos[data.clips().video_at(update * 2 + n)].name
+            image = images[name][:, :, 4:20]
+            mirrored.append(torch.equal(batch["clip"][n, 0], image.flip(2)))
+            assert mirrored[-1] or torch.equal(batch["clip"][n, 0], image)
+    assert 2 < sum(mirrored) < 14
+
+    index = json.loads((tmp_path / "run" / "index.json").read_text())
+    assert index["skipped"] == [{"name": "broken.jpg", "reason": "empty: the file has 0 bytes"}]
+
+
+def test_workers_share_a_zip_of_images(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "data", [f"{i:02d}/{j}.png" for i in range(3) for j in range(3)])
+    labels = {"labels": [[name, i % 4] for i, name in enumerate(images)]}
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(labels))
+    shutil.make_archive(str(tmp_path / "data"), "zip", tmp_path / "data")
+    alone, helped, unzipped = (
+        ImageFolder(place, 16, 3, workers, random_crop=True, labels="json", cache_dir=tmp_path / "cache")
+        for place, workers in [("data.zip", 0), ("data.zip", 2), ("data", 0)]
+        for place in [tmp_path / place]
+    )
+    for data in [alone, helped, unzipped]:
+        data.setup("fit")
+    assert alone.labels.argmax(axis=1).tolist() == [i % 4 for i in range(9)]
+    for first, *others in zip(batches(alone, 4), batches(helped, 4), batches(unzipped, 4), strict=True):
+        assert all(same(first, other) for other in others)
+
+
+def test_an_image_that_cannot_be_read_is_replaced_by_the_next(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_images(tmp_path / "data", ["0.png", "1.png"])
+    content = bytearray((tmp_path / "data" / "0.png").read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "data" / "0.png").write_bytes(content)
+    data = ImageFolder(tmp_path / "data", 16, 4, num_workers=0, cache_dir=tmp_path / "cache")
+    data.setup("fit")
+    assert len(data.video_lengths) == 2
+    (batch,) = batches(data, 1)
+    assert len(batch["clip"].unique(dim=0)) == 1
+    assert "is replaced by the next one" in caplog.text
+
+
+def test_small_images_are_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_images(tmp_path / "data", ["0.png", "1.png"])
+    ImageFolder(tmp_path / "data", 32, cache_dir=tmp_path / "cache").setup("fit")
+    assert "2 images are smaller than the resolution and are enlarged" in caplog.text
 
 
 def test_workers_read_video_files_that_the_parent_holds_open(tmp_path: Path) -> None:

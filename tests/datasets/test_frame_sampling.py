@@ -73,6 +73,15 @@ def test_whole_starts_cover_the_video_evenly_and_fractional_ones_likewise() -> N
     assert np.var(fractional) == pytest.approx(3**2 / 12, abs=0.06)
 
 
+@pytest.mark.parametrize("sampler", [RandomSpans(1), HeavyTailed(1), UniformSpacing(1)])
+def test_a_single_frame_is_any_of_the_video_with_equal_chances(sampler: FrameSampler) -> None:
+    rng = np.random.default_rng(0)
+    drawn = Counter(int(sampler.sample(8, rng)[0]) for _ in range(8000))
+    assert {frame: count / 8000 for frame, count in sorted(drawn.items())} == pytest.approx(
+        dict.fromkeys(range(8), 1 / 8), abs=0.02
+    )
+
+
 def test_a_pattern_as_long_as_the_video_starts_at_zero() -> None:
     rng = np.random.default_rng(0)
     for fractional in [False, True]:

@@ -278,7 +278,9 @@ def test_an_interrupted_scan_keeps_what_it_found(root: Path, encode: Encode, mon
     look_at = index_module._look_at
     with monkeypatch.context() as patch:
         patch.setattr(index_module, "_look_at", interrupted)
-        patch.setattr(index_module, "discover", lambda root, discover=index_module.discover: sort(discover(root)))
+        patch.setattr(
+            index_module, "discover", lambda root, images, discover=index_module.discover: sort(discover(root))
+        )
         with pytest.raises(KeyboardInterrupt):
             scan_quietly(root, num_workers=1)
     assert probed(root, monkeypatch) == ["2.mp4", "3.mp4"]
@@ -339,3 +341,136 @@ def test_progress_is_shown_when_asked_for(
         scan(root)
     assert "scanning videos" in capsys.readouterr().err
     assert "1 videos, 0 skipped" in caplog.text
+
+
+def written(path: Path, value: int, size: tuple[int, int] = (8, 12), **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size[::-1], (value, value, value)).save(path, **options)
+    return path
+
+
+def image_tree(root: Path) -> Path:
+    for i in range(12):
+        written(root / f"{i}.png", i)
+    written(root / "deep" / "er" / "a.jpg", 50, (20, 30))
+    written(root / "deep" / "b.webp", 60)
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def zipped(root: Path, path: Path, method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for file in sorted(root.rglob("*")):
+            archive.write(file, file.relative_to(root).as_posix())
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "stored", "packed"])
+def test_every_image_is_an_item_in_natural_order(kind: str, root: Path, tmp_path: Path) -> None:
+    image_tree(root)
+    if kind != "folder":
+        method = zipfile.ZIP_STORED if kind == "stored" else zipfile.ZIP_DEFLATED
+        root = zipped(root, tmp_path / "a.zip", method)
+    index = scan_quietly(root, images=True)
+    flat = [(f"{i}.png", 1, 8, 12) for i in range(12)]
+    deep = [("deep/b.webp", 1, 8, 12), ("deep/er/a.jpg", 1, 20, 30)]
+    found = [(image.name, image.num_frames, image.height, image.width) for image in index.videos]
+    assert found == [*flat, *deep]
+    assert index.skipped == []
+    for i, expected in ((10, 10), (12, 60), (13, 50)):
+        source = pickle.loads(pickle.dumps(index.open(i)))  # noqa: S301
+        assert (len(source), source.size) == (1, found[i][2:])
+        assert source.read([0]).shape == (1, 3, *found[i][2:])
+        assert abs(int(source.read([0])[0, 0, 0, 0]) - expected) <= 2
+
+
+def test_images_that_cannot_be_used_are_listed_with_their_reasons(root: Path, encode: Encode) -> None:
+    written(root / "good.png", 1)
+    (root / "empty.png").write_bytes(b"")
+    (root / "text.jpg").write_text("no image")
+    for name in ("cut.png", "cut.jpg", "cut.bmp"):
+        noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(root / name)
+        (root / name).write_bytes((root / name).read_bytes()[:-60])
+    encode(root / "film.mp4", 5)
+    np.save(root / "store.npy", np.zeros((1, 3, 4, 4), np.uint8))
+    (root / "inner.zip").write_bytes(b"")
+    index = scan_quietly(root, images=True)
+    assert [image.name for image in index.videos] == ["good.png"]
+    reasons = {
+        "cut.bmp": "damaged: image file is truncated",
+        "cut.jpg": "damaged: image file is truncated",
+        "cut.png": "damaged: ",
+        "empty.png": "empty: the file has 0 bytes",
+        "film.mp4": "no image: of videos, random frames can be taken",
+        "inner.zip": "zip: read only when it is given as the root itself",
+        "store.npy": "no image: ",
+        "text.jpg": "not an image: ",
+    }
+    assert [image.name for image in index.skipped] == list(reasons)
+    for image in index.skipped:
+        assert image.reason.startswith(reasons[image.name])
+
+
+def test_a_zip_of_images_lists_what_it_cannot_give(root: Path, tmp_path: Path) -> None:
+    image_tree(root)
+    with zipfile.ZipFile(zipped(root, tmp_path / "a.zip"), "a") as archive:
+        archive.writestr("../out.png", (root / "0.png").read_bytes())
+        archive.writestr("cut.jpg", (root / "deep" / "er" / "a.jpg").read_bytes()[:-30])
+        archive.writestr("film.mp4", b"")
+    index = scan_quietly(tmp_path / "a.zip", images=True)
+    assert len(index.videos) == 14
+    assert {image.name: image.reason.split(":")[0] for image in index.skipped} == {
+        "..": "unsafe name",
+        "cut.jpg": "damaged",
+        "film.mp4": "no image",
+    }
+
+
+def test_labels_of_images_come_from_their_files_or_folders(root: Path, tmp_path: Path) -> None:
+    for name in ("cat/0.png", "cat/1.png", "dog/0.png"):
+        written(root / name, 0)
+    labels = [["cat/0.png", 0], ["cat/1.png", 2], ["dog/0.png", 1]]
+    (root / "dataset.json").write_text(json.dumps({"labels": labels}))
+    for place in (root, zipped(root, tmp_path / "a.zip")):
+        index = scan_quietly(place, images=True, labels="json")
+        assert index.labels().argmax(axis=1).tolist() == [0, 2, 1]
+        index = scan_quietly(place, images=True, labels="folders")
+        assert index.class_names == ["cat", "dog"]
+        assert index.labels().tolist() == [[1, 0], [1, 0], [0, 1]]
+    written(root / "eel.png", 0)
+    with pytest.raises(InputError, match=r"1 images have no label, one of them 'eel\.png'"):
+        scan_quietly(root, images=True, labels="json")
+
+
+def test_a_second_scan_of_images_opens_only_what_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image_tree(root)
+    first = scan_quietly(root, images=True)
+    assert probed(root, monkeypatch, images=True) == []
+    assert scan_quietly(root, images=True) == first
+    written(root / "3.png", 77, (9, 9))
+    assert probed(root, monkeypatch, images=True) == ["3.png"]
+    assert scan_quietly(root).videos[0].num_frames == 12  # the same folder as videos
+    assert probed(root, monkeypatch, images=True) == []
+
+
+def test_only_the_ends_of_image_files_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(root / "a.png", 1)
+    written(root / "b.jpg", 2)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
+    assert len(scan_quietly(root, images=True).videos) == 2
+
+
+def test_without_any_usable_image_one_error_says_so(root: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    with pytest.raises(InputError, match="no images; put image files, or a zip of them there"):
+        scan_quietly(root, images=True)
+    (root / "a.png").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"no usable image; 1 skipped \(1 empty\), such as a\.png: empty.*mend images$"
+    ):
+        scan_quietly(root, images=True)
+    with pytest.raises(InputError, match="holds your images"):
+        scan_quietly(root / "missing", images=True)
+    with pytest.raises(InputError, match="neither a folder nor a zip"):
+        scan_quietly(root / "a.png", images=True)

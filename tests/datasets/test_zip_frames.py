@@ -44,6 +44,22 @@ def test_frames_are_grouped_by_folder_in_natural_order(method: int, tmp_path: Pa
     assert frames.other_files == ["dataset.json"]
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_files_are_read_and_opened_by_their_names(method: int, tmp_path: Path) -> None:
+    frames = ZipFrames(make(tmp_path / "a.zip", FILES, method=method), is_frame)
+    names = [name for folder in frames.folders for name in frames.files(folder)]
+    assert sorted(names) == sorted(name for name in FILES if is_frame(name) and not name.startswith("__MACOSX"))
+    opened = [frames.open_file(name, 1000) for name in names]  # all at once: they share one handle
+    for name, file in zip(names, opened, strict=True):
+        content = FILES[name]
+        assert frames.read_file(name, 1000) == content
+        assert file.read() == content
+        assert file.seek(-2, 2) == max(0, len(content) - 2) and file.read(9) == content[-2:]
+        assert (file.seek(1), file.read(1), file.tell()) == (1, content[1:2], min(2, max(1, len(content))))
+    with pytest.raises(OSError, match="larger than 10 bytes"):
+        frames.read_file("videos/a/3.png", 10)
+
+
 def test_entries_for_folders_make_no_difference(tmp_path: Path) -> None:
     folder = tmp_path / "root"
     for name, content in FILES.items():
