@@ -104,9 +104,7 @@ def generated_grid(
         seed: Decides all latents and labels.
         chunk: Frames that the generator works on at once.
     """
-    numbers = range(layout.num_videos)
-    chosen = np.random.default_rng([seed, zlib.crc32(b"labels")]).integers(len(labels), size=layout.num_videos)
-    c = torch.from_numpy(labels[chosen]).to(generator.mapping.w_avg.device) if generator.c_dim else None
+    numbers, c = range(layout.num_videos), sample_labels(generator, labels, layout, seed)
     halves = [
         render(generator, draw_latents(generator, seed, numbers, motion_videos=motion, c=c), t, chunk=chunk)
         for t in [torch.arange(num_frames, dtype=torch.float64)]
@@ -115,6 +113,12 @@ def generated_grid(
     for own, shared in zip(*halves, strict=True):
         left, right = Grid.of(own.cpu(), layout), Grid.of(shared.cpu(), layout)
         yield Grid(beside(left.frames, right.frames, min(_GAP, own.shape[4])), left.rows)
+
+
+def sample_labels(generator: Generator, labels: np.ndarray, layout: Layout, seed: int) -> Tensor | None:
+    """A label of the training videos [M, c_dim] for each sample; None where the generator has none."""
+    chosen = np.random.default_rng([seed, zlib.crc32(b"labels")]).integers(len(labels), size=layout.num_videos)
+    return torch.from_numpy(labels[chosen]).to(generator.mapping.w_avg.device) if generator.c_dim else None
 
 
 class SampleVideos(Callback):
@@ -171,10 +175,11 @@ class SampleVideos(Callback):
         updates, data = Counters.of(trainer, module).updates, trainer.datamodule
         if updates != self._shown_at:
             self._shown_at = updates
-            grids = generated_grid(
-                module.generator_ema, data.labels, self._layout(data), self.num_frames, self.seed, self.chunk
-            )
+            grids = self._generated(module.generator_ema, data.labels, self._layout(data))
             self._show(trainer, f"generated_{updates:07d}", grids, updates)
+
+    def _generated(self, generator: Generator, labels: np.ndarray, layout: Layout) -> Iterator[Grid]:
+        return generated_grid(generator, labels, layout, self.num_frames, self.seed, self.chunk)
 
     def _show(self, trainer: Trainer, name: str, grids: Iterable[Grid], updates: int = 0) -> None:
         """Writes a video as it is rendered; only its small copy and the slices stay in memory."""
