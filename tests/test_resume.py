@@ -10,36 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from stylegan_v.gan import VideoGAN
+from tests.checkpoint_state import assert_same
 from tests.stylegan_v import tiny_gan
 from tests.stylegan_v.tiny_gan import checkpoint
 
 ROOT = Path(__file__).parents[1]
-
-
-def tensors(value: Any, name: str = "") -> dict[str, Any]:
-    """The leaves of a tree by name."""
-    if isinstance(value, dict):
-        return {k: v for key, child in value.items() for k, v in tensors(child, f"{name}/{key}").items()}
-    if isinstance(value, (list, tuple)):
-        return {k: v for key, child in enumerate(value) for k, v in tensors(child, f"{name}/{key}").items()}
-    return {name: value}
-
-
-def state(path: Path) -> dict[str, Any]:
-    checkpoint = torch.load(path, weights_only=True)
-    kept = ("state_dict", "optimizer_states", "counters", "SyntheticVideos", "global_step")
-    return tensors({key: checkpoint[key] for key in kept})
-
-
-def assert_same(path: Path, other: Path) -> None:
-    expected, found = state(path), state(other)
-    assert expected.keys() == found.keys()
-    for name, value in expected.items():
-        same = torch.equal(value, found[name]) if isinstance(value, Tensor) else value == found[name]
-        assert same, name
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])

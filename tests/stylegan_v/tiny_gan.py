@@ -1,6 +1,9 @@
-"""A video GAN that trains on a CPU in seconds, and a program that trains it and writes down its gradients.
+"""A video GAN that trains on a CPU in seconds, and a program that trains it in two processes.
 
-python -m tests.stylegan_v.tiny_gan OUT DEVICES MICRO_BATCHES
+python -m tests.stylegan_v.tiny_gan gradients FOLDER                    writes down the gradients of each rank
+python -m tests.stylegan_v.tiny_gan spoilt FOLDER                       the state after a rank has said NaN
+python -m tests.stylegan_v.tiny_gan checkpoint OUT UPDATES [CHECKPOINT] a run, from the start or resumed
+python -m tests.stylegan_v.tiny_gan taken OUT UPDATES CHECKPOINT        what it resumes from, as it took it
 """
 
 from __future__ import annotations
@@ -140,10 +143,17 @@ def same_gradient(expected: list[torch.Tensor], found: list[torch.Tensor]) -> bo
 
 
 def checkpoint(
-    path: Path, updates: int, ckpt: Path | None = None, *, num_workers: int = 0, devices: int = 1, **settings: Any
+    path: Path,
+    updates: int,
+    ckpt: Path | None = None,
+    *,
+    batch_size: int = 4,
+    num_workers: int = 0,
+    devices: int = 1,
+    **settings: Any,
 ) -> Path:
     """Trains until ``updates`` with everything switched on, from the start or from a checkpoint, and saves."""
-    clips = data(4 * devices, labelled=True, num_workers=num_workers)
+    clips = data(batch_size, labelled=True, num_workers=num_workers)
     clips.setup("fit")
     model = gan(clips.c_dim, augmented=True, pl_weight=2.0, **{"r1_every": 3, **settings})
     run = trainer(path.parent, StopAfter(updates), devices=devices)
@@ -163,4 +173,5 @@ if __name__ == "__main__":
         result = {"bad_in_a_row": model.guard.bad_in_a_row, "state": model.state_dict()}
         torch.save(result, Path(out) / f"rank{model.global_rank}.pt")
     else:
-        checkpoint(Path(out), int(rest[0]), *map(Path, rest[1:]), devices=2)
+        settings = {"total_kimg": 0.0} if what == "taken" else {}  # a run that is over is saved as it was read
+        checkpoint(Path(out), int(rest[0]), *map(Path, rest[1:]), batch_size=8, devices=2, **settings)
