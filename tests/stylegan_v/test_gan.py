@@ -19,7 +19,13 @@ from errors import InputError
 from stylegan_v import losses
 from stylegan_v.augment import AdaptiveProbability, AugmentPipe
 from stylegan_v.gan import VideoGAN
-from stylegan_v.networks import Discriminator
+from stylegan_v.networks import (
+    Discriminator,
+    Generator,
+    HypernetworkConditioning,
+    Motionless,
+    ProjectionConditioning,
+)
 from stylegan_v.training_clips import draw_inputs
 from tests.stylegan_v import tiny_gan
 from tests.stylegan_v.tiny_gan import RecordingGAN, StopAfter, labelled_gradients, same_gradient
@@ -409,6 +415,27 @@ def test_losses_of_a_short_run_stay_finite_and_move_weights(tmp_path: Path) -> N
     assert all(value.isfinite().all() for value in end.values())
     unmoved = [name for name, p in model.named_parameters() if torch.equal(start[name], end[name])]
     assert unmoved == []
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("kind", [HypernetworkConditioning, ProjectionConditioning])
+def test_single_frames_train_an_image_generator(
+    kind: type[HypernetworkConditioning | ProjectionConditioning], labelled: bool, tmp_path: Path
+) -> None:
+    clips = tiny_gan.data(num_frames=1, labelled=labelled)
+    clips.setup("fit")
+    sizes = {"channel_base": 128, "channel_max": 8, "conv_clamp": None}
+    generator = Generator(16, z_dim=8, w_dim=8, c_dim=clips.c_dim, motion=Motionless(), **sizes)
+    conditioning = kind(num_frames=1, c_dim=clips.c_dim, dim=8)
+    discriminator = Discriminator(16, conditioning=conditioning, mbstd_group_size=2, concat_res=8, **sizes)
+    model = tiny_gan.gan(generator=generator, discriminator=discriminator, augmented=True, pl_weight=2.0, r1_every=1)
+    start = clone(model)
+    fit(model, tmp_path, 2, clips)
+    end = clone(model)
+    assert (model.num_clips, model.num_frames) == (8, 8)
+    assert all(model.latest[f"loss/{loss}"].isfinite() for loss in ("g", "d", "r1", "path_length"))
+    assert all(value.isfinite().all() for value in end.values())
+    assert [name for name, p in model.named_parameters() if torch.equal(start[name], end[name])] == []
 
 
 def test_seed_of_the_data_decides_the_run(tmp_path: Path) -> None:
