@@ -24,7 +24,7 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.cli import OptimizerCallable
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
-from torch import Tensor
+from torch import Tensor, nn
 
 from datasets.datamodule import ClipDataModule
 from errors import InputError
@@ -319,6 +319,12 @@ class VideoGAN(LightningModule):
     def stop_if_done(self) -> None:
         if self.num_frames >= round(self.total_kimg * 1000):
             self.trainer.should_stop = True
+
+    def weights_for_use(self) -> tuple[dict[str, nn.Module], dict[str, Any]]:
+        """The networks that sampling needs, by name, and what is known of them: kept beside every checkpoint."""
+        facts = {name: getattr(self, name) for name in _COUNTERS} | {"fps": self.data.fps}
+        known = {} if self.ada is None else {"augment_p": float(self.ada.p)}
+        return {"generator_ema": self.generator_ema}, facts | known
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         counters = {name: getattr(self, name) for name in _COUNTERS}

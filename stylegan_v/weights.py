@@ -72,14 +72,15 @@ def write_weights(path: Path, networks: Mapping[str, Mapping[str, Tensor]], fact
     Args:
         path: The final name; the folder must exist.
         networks: State dicts by the name of the network.
-        facts: Plain values.
+        facts: Plain values; of the known ones those that make sense.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written; the old file is still there.
     """
     tensors = {f"{network}.{name}": tensor for network, state in networks.items() for name, tensor in state.items()}
+    facts = {name: value for name, value in facts.items() if name not in KNOWN_FACTS or _is_fact(name, value)}
     with replacing(path) as file:
-        _write_tensors(file, tensors, {"format": _FORMAT, "facts": json.dumps(dict(facts), allow_nan=False)})
+        _write_tensors(file, tensors, {"format": _FORMAT, "facts": json.dumps(facts)})
 
 
 def _write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

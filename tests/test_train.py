@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import train
 from stylegan_v.pretrained import load_generator
+from stylegan_v.weights import read_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "configs" / "stylegan_v" / "tiny.yaml"
@@ -68,7 +69,7 @@ def _steps(folder: Path, tag: str) -> list[int]:
 def test_a_run_lives_in_its_folder(whole: Path) -> None:
     folder = whole / "tiny"
     names = {path.name.partition(".")[0] for path in folder.iterdir()}
-    assert names == {"config", "events", "last"}
+    assert names == {"config", "events", "last", "generator"}
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert (config["run_name"], config["ckpt_path"]) == ("tiny", None)
     assert config["model"]["init_args"]["r1_every"] == 16  # a default, resolved
@@ -86,6 +87,36 @@ def test_its_checkpoint_is_a_generator(whole: Path) -> None:
     state = torch.load(whole / "tiny" / "last.ckpt", weights_only=True)["state_dict"]
     for name, value in generator.state_dict().items():
         assert torch.equal(value, state[f"generator_ema.{name}"])
+
+
+def test_it_leaves_a_light_generator_of_the_same_update(whole: Path, tmp_path: Path) -> None:
+    for name in ("generator.safetensors", "config.yaml"):  # all that use needs
+        (tmp_path / name).write_bytes((whole / "tiny" / name).read_bytes())
+    heavy, light = read_weights(whole / "tiny"), read_weights(tmp_path)
+    assert (heavy.kind, light.kind) == ("checkpoint", "generator")
+    assert light.facts == heavy.facts
+    assert (light.facts["updates"], light.facts["num_frames"], light.facts["fps"]) == (4, 48, 25)
+    assert light.model == heavy.model
+    assert list(light.networks) == ["generator_ema"]
+    torch.testing.assert_close(light.networks["generator_ema"], heavy.networks["generator_ema"], rtol=0, atol=0)
+    assert load_generator(tmp_path).resolution == (32, 32)
+
+
+def test_a_full_disk_keeps_the_old_light_generator(
+    tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fit(tmp_path, 1)
+    before = (tmp_path / "tiny" / "generator.safetensors").read_bytes()
+
+    def full(file: Any, *_: Any) -> None:
+        file.write(b"a part")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("stylegan_v.weights._write_tensors", full)
+    line = _refusal(_arguments(tmp_path, 2, "--ckpt_path", "last"), capsys)
+    assert re.search(r"tiny/generator\.safetensors: the disk is full", line)
+    assert (tmp_path / "tiny" / "generator.safetensors").read_bytes() == before
+    assert list((tmp_path / "tiny").glob(".*")) == []
 
 
 def test_a_resumed_run_equals_one_in_one_go_bit_for_bit(tmp_path: Path, whole: Path) -> None:
