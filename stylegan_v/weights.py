@@ -80,13 +80,18 @@ def write_weights(path: Path, networks: Mapping[str, Mapping[str, Tensor]], fact
     tensors = {f"{network}.{name}": tensor for network, state in networks.items() for name, tensor in state.items()}
     facts = {name: value for name, value in facts.items() if name not in KNOWN_FACTS or _is_fact(name, value)}
     with replacing(path) as file:
-        _write_tensors(file, tensors, {"format": _FORMAT, "facts": json.dumps(facts)})
+        write_tensors(file, tensors, {"format": _FORMAT, "facts": json.dumps(facts)})
 
 
-def _write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """The safetensors format: the length of a JSON header (8 bytes), the header, the tensors without gaps.
 
     The library's own function either makes two more copies of everything, or replaces the file by itself, unsynced.
+
+    Args:
+        file: Where it goes.
+        tensors: By name; each is written as its own, also where two share memory.
+        metadata: Texts by name.
     """
     ordered = sorted(tensors.items(), key=lambda item: -item[1].element_size())  # so that each one is aligned
     ends = list(accumulate((tensor.nbytes for _, tensor in ordered), initial=0))

@@ -112,7 +112,7 @@ def test_a_full_disk_keeps_the_old_light_generator(
         file.write(b"a part")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("stylegan_v.weights._write_tensors", full)
+    monkeypatch.setattr("stylegan_v.weights.write_tensors", full)
     line = _refusal(_arguments(tmp_path, 2, "--ckpt_path", "last"), capsys)
     assert re.search(r"tiny/generator\.safetensors: the disk is full", line)
     assert (tmp_path / "tiny" / "generator.safetensors").read_bytes() == before
