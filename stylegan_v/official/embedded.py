@@ -21,6 +21,7 @@ _MAX_DEPTH = 24
 _MAX_VALUES = 50_000
 _MAX_PARENTS = 24
 _LONGEST_KEY = 100
+_LONGEST_LIST = 16  # of numbers among an object's attributes; the original has one of four
 _NUMPY_TYPES = {
     **{"f8": "d", "f4": "f", "f2": "e"},
     **{"i8": "q", "i4": "i", "i2": "h", "i1": "b"},
@@ -151,9 +152,9 @@ def numbers(attributes: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
     """Those attributes of an object that are finite numbers or lists of them, without its private ones."""
     kept = {}
     for name, value in attributes:
-        values = value if isinstance(value, list) else [value]
+        values = value[:_LONGEST_LIST] if isinstance(value, list) else [value]
         if isinstance(name, str) and not name.startswith("_") and all(map(_is_number, values)):
-            kept[name] = value
+            kept[name] = values if isinstance(value, list) else value
     return kept
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, no_type_check
 
 from errors import InputError
 from stylegan_v.official.opcodes import Limits, Operation, Source, operations, shown
@@ -90,6 +90,7 @@ def rebuild(source: Source, start: int, stop: int, limits: Limits, vocabulary: V
     return Rebuilt(machine.stack[-1], tuple(machine.records), end)
 
 
+@no_type_check  # at every operation: types checked at run time, as in the tests, would take most of the time
 class _Machine:
     """The stack, memo and open groups of a pickle being followed; that values are there was checked before."""
 
@@ -101,83 +102,93 @@ class _Machine:
         self.records: list[Record] = []
 
     def take(self, count: int) -> list[Any]:
-        taken = self.stack[len(self.stack) - count :]
-        del self.stack[len(self.stack) - count :]
+        start = len(self.stack) - count
+        taken = self.stack[start:]
+        del self.stack[start:]
         return taken
 
     def take_group(self) -> list[Any]:
         group, self.stack = self.stack, self.below.pop()
         return group
 
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def nothing(self, operation: Operation) -> None:
+        """PROTO, FRAME and STOP say nothing about the value."""
+
+    def argument(self, operation: Operation) -> None:
+        self.stack.append(operation.argument)
+
+    def mark(self, operation: Operation) -> None:
+        self.below.append(self.stack)
+        self.stack = []
+
+    def extend(self, operation: Operation, values: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, list):
+            raise _misused(operation, target)
+        target.extend(values)
+
+    def store(self, operation: Operation, flat: list[Any]) -> None:
+        """Items into a dict or into a record of a kind of dict; ``flat`` is key, value, key, value, ..."""
+        target = self.stack[-1]
+        mapping = isinstance(target, Record) and target.kind in self.vocabulary.mappings
+        items = target.items if mapping else target
+        if not isinstance(items, dict) or len(flat) % 2:
+            raise _misused(operation, target)
+        for key, value in zip(flat[::2], flat[1::2], strict=True):
+            if not isinstance(key, Record):
+                _check_key(key, operation)
+            items[key] = value
+
+    def add(self, operation: Operation) -> None:
+        values = self.take_group()
+        target = self.stack[-1]
+        if not isinstance(target, set):
+            raise _misused(operation, target)
+        for value in values:
+            _check_key(value, operation)
+        target.update(values)
+
+    def put(self, operation: Operation) -> None:
+        index = len(self.memo) if operation.name == "MEMOIZE" else operation.argument
+        self.memo[index] = self.stack[-1]
+
+    def get(self, operation: Operation) -> None:
+        if operation.argument not in self.memo:
+            raise InputError(f"{operation.name} at byte {operation.position}: nothing is remembered as that number")
+        self.stack.append(self.memo[operation.argument])
+
+    def look_up(self, operation: Operation) -> None:
+        module, name = self.take(2) if operation.name == "STACK_GLOBAL" else operation.argument
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise InputError(f"STACK_GLOBAL at byte {operation.position}: a name that is not text")
+        if name not in self.vocabulary.names.get(module, ()):
+            where = f"{shown(module)}.{shown(name)} at byte {operation.position}"
+            raise InputError(f"{where}: refused, snapshots of StyleGAN-V do not use this name")
+        self.stack.append(Name(module, name))
+
+    def make(self, operation: Operation) -> None:
+        """REDUCE and NEWOBJ: instead of the call, a record of it."""
+        name, args = self.take(2)
+        if not isinstance(name, Name) or not isinstance(args, tuple):
+            raise _misused(operation, name)
+        if name.name not in self.vocabulary.made:
+            where = f"{operation.name} of {name.module}.{name.name} at byte {operation.position}"
+            raise InputError(f"{where}: refused, snapshots only mention this name")
+        self.add_record(name.name, args)
+
     def add_record(self, kind: str, args: tuple[Any, ...]) -> None:
         self.records.append(Record(kind, args))
         self.stack.append(self.records[-1])
 
-
-_Step: TypeAlias = Callable[[_Machine, Operation], None]
-
-
-def _nothing(machine: _Machine, operation: Operation) -> None:
-    """PROTO, FRAME and STOP say nothing about the value."""
-
-
-def _argument(machine: _Machine, operation: Operation) -> None:
-    machine.stack.append(operation.argument)
-
-
-def _constant(value: bool | None) -> _Step:
-    return lambda machine, operation: machine.stack.append(value)
-
-
-def _empty(kind: Callable[[], Any]) -> _Step:
-    return lambda machine, operation: machine.stack.append(kind())
-
-
-def _short_tuple(count: int) -> _Step:
-    return lambda machine, operation: machine.stack.append(tuple(machine.take(count)))
-
-
-def _mark(machine: _Machine, operation: Operation) -> None:
-    machine.below.append(machine.stack)
-    machine.stack = []
-
-
-def _long_tuple(machine: _Machine, operation: Operation) -> None:
-    group = machine.take_group()
-    machine.stack.append(tuple(group))
-
-
-def _extend(machine: _Machine, operation: Operation, values: list[Any]) -> None:
-    target = machine.stack[-1]
-    if not isinstance(target, list):
-        raise _misused(operation, target)
-    target.extend(values)
-
-
-def _store(machine: _Machine, operation: Operation, flat: list[Any]) -> None:
-    """Items into a dict or into a record of a kind of dict; ``flat`` is key, value, key, value, ..."""
-    target = machine.stack[-1]
-    items = target.items if _is_mapping(target, machine.vocabulary) else target
-    if not isinstance(items, dict) or len(flat) % 2:
-        raise _misused(operation, target)
-    for key, value in zip(flat[::2], flat[1::2], strict=True):
-        if not isinstance(key, Record):
-            _check_key(key, operation)
-        items[key] = value
-
-
-def _is_mapping(target: object, vocabulary: Vocabulary) -> bool:
-    return isinstance(target, Record) and target.kind in vocabulary.mappings
-
-
-def _add(machine: _Machine, operation: Operation) -> None:
-    values = machine.take_group()
-    target = machine.stack[-1]
-    if not isinstance(target, set):
-        raise _misused(operation, target)
-    for value in values:
-        _check_key(value, operation)
-    target.update(values)
+    def set_state(self, operation: Operation) -> None:
+        (state,) = self.take(1)
+        target = self.stack[-1]
+        if not isinstance(target, Record) or not isinstance(state, dict | tuple) or target.state is not None:
+            raise _misused(operation, target)
+        target.state = state
 
 
 def _check_key(key: object, operation: Operation) -> None:
@@ -186,75 +197,39 @@ def _check_key(key: object, operation: Operation) -> None:
         raise InputError(f"{operation.name} at byte {operation.position}: a {type(key).__name__} as a key")
 
 
-def _put(machine: _Machine, operation: Operation) -> None:
-    index = len(machine.memo) if operation.name == "MEMOIZE" else operation.argument
-    machine.memo[index] = machine.stack[-1]
-
-
-def _get(machine: _Machine, operation: Operation) -> None:
-    if operation.argument not in machine.memo:
-        raise InputError(f"{operation.name} at byte {operation.position}: nothing is remembered as that number")
-    machine.stack.append(machine.memo[operation.argument])
-
-
-def _look_up(machine: _Machine, operation: Operation) -> None:
-    module, name = machine.take(2) if operation.name == "STACK_GLOBAL" else operation.argument
-    if not isinstance(module, str) or not isinstance(name, str):
-        raise InputError(f"STACK_GLOBAL at byte {operation.position}: a name that is not text")
-    if name not in machine.vocabulary.names.get(module, ()):
-        where = f"{shown(module)}.{shown(name)} at byte {operation.position}"
-        raise InputError(f"{where}: refused, snapshots of StyleGAN-V do not use this name")
-    machine.stack.append(Name(module, name))
-
-
-def _make(machine: _Machine, operation: Operation) -> None:
-    """REDUCE and NEWOBJ: instead of the call, a record of it."""
-    name, args = machine.take(2)
-    if not isinstance(name, Name) or not isinstance(args, tuple):
-        raise _misused(operation, name)
-    if name.name not in machine.vocabulary.made:
-        raise InputError(
-            f"{operation.name} of {name.module}.{name.name} at byte {operation.position}: refused, "
-            "snapshots only mention this name"
-        )
-    machine.add_record(name.name, args)
-
-
-def _set_state(machine: _Machine, operation: Operation) -> None:
-    state = machine.take(1)[0]
-    target = machine.stack[-1]
-    if not isinstance(target, Record) or not isinstance(state, dict | tuple) or target.state is not None:
-        raise _misused(operation, target)
-    target.state = state
-
-
-def _persistent(machine: _Machine, operation: Operation) -> None:
-    machine.add_record("persistent id", (machine.take(1)[0],))
-
-
 def _misused(operation: Operation, target: object) -> InputError:
     what = f"{target.module}.{target.name}" if isinstance(target, Name) else f"a {type(target).__name__}"
     return InputError(f"{operation.name} at byte {operation.position}: refused, it does not apply to {what}")
 
 
+_Step: TypeAlias = Callable[[_Machine, Operation], None]
+
 _STEPS: dict[str, _Step] = {
-    **dict.fromkeys(("PROTO", "FRAME", "STOP"), _nothing),
-    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"), _argument),
-    **dict.fromkeys(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"), _argument),
-    **dict.fromkeys(("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"), _argument),
-    **{"NONE": _constant(None), "NEWTRUE": _constant(True), "NEWFALSE": _constant(False)},
-    **{"EMPTY_TUPLE": _empty(tuple), "EMPTY_LIST": _empty(list), "EMPTY_DICT": _empty(dict), "EMPTY_SET": _empty(set)},
-    **{"TUPLE1": _short_tuple(1), "TUPLE2": _short_tuple(2), "TUPLE3": _short_tuple(3)},
-    **{"MARK": _mark, "TUPLE": _long_tuple},
-    "APPEND": lambda machine, operation: _extend(machine, operation, machine.take(1)),
-    "APPENDS": lambda machine, operation: _extend(machine, operation, machine.take_group()),
-    "SETITEM": lambda machine, operation: _store(machine, operation, machine.take(2)),
-    "SETITEMS": lambda machine, operation: _store(machine, operation, machine.take_group()),
-    "ADDITEMS": _add,
-    **dict.fromkeys(("BINPUT", "LONG_BINPUT", "MEMOIZE"), _put),
-    **dict.fromkeys(("BINGET", "LONG_BINGET"), _get),
-    **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), _look_up),
-    **dict.fromkeys(("REDUCE", "NEWOBJ"), _make),
-    "BUILD": _set_state,
-    "BINPERSID": _persistent,
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), _Machine.nothing),
+    **dict.fromkeys(("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"), _Machine.argument),
+    **dict.fromkeys(("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"), _Machine.argument),
+    **dict.fromkeys(("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"), _Machine.argument),
+    "NONE": lambda machine, _: machine.push(None),
+    "NEWTRUE": lambda machine, _: machine.push(True),
+    "NEWFALSE": lambda machine, _: machine.push(False),
+    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "TUPLE1": lambda machine, _: machine.push(tuple(machine.take(1))),
+    "TUPLE2": lambda machine, _: machine.push(tuple(machine.take(2))),
+    "TUPLE3": lambda machine, _: machine.push(tuple(machine.take(3))),
+    "MARK": _Machine.mark,
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.take_group())),
+    "EMPTY_LIST": lambda machine, _: machine.push([]),
+    "APPEND": lambda machine, operation: machine.extend(operation, machine.take(1)),
+    "APPENDS": lambda machine, operation: machine.extend(operation, machine.take_group()),
+    "EMPTY_DICT": lambda machine, _: machine.push({}),
+    "SETITEM": lambda machine, operation: machine.store(operation, machine.take(2)),
+    "SETITEMS": lambda machine, operation: machine.store(operation, machine.take_group()),
+    "EMPTY_SET": lambda machine, _: machine.push(set()),
+    "ADDITEMS": _Machine.add,
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT", "MEMOIZE"), _Machine.put),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), _Machine.get),
+    **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), _Machine.look_up),
+    **dict.fromkeys(("REDUCE", "NEWOBJ"), _Machine.make),
+    "BUILD": _Machine.set_state,
+    "BINPERSID": lambda machine, _: machine.add_record("persistent id", tuple(machine.take(1))),
 }

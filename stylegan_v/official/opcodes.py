@@ -12,7 +12,7 @@ import pickletools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, no_type_check
 
 from errors import InputError
 
@@ -125,10 +125,10 @@ def operations(source: Source, start: int, stop: int, limits: Limits) -> Iterato
         InputError: With the position of the first operation that is not allowed, too large, cut off or without
             the values that it needs.
     """
-    stack = _Stack(limits)
+    scanner, stack = _Scanner(source, stop, limits), _Stack(limits)
     position = start
     for _ in range(limits.operations):
-        operation = _operation(source, position, stop, limits)
+        operation = scanner.operation(position)
         if (operation.name == "PROTO") != (position == start):
             raise InputError(f"{operation.name} at byte {position}: a pickle begins with PROTO, and has one of it")
         stack.follow(operation)
@@ -139,66 +139,72 @@ def operations(source: Source, start: int, stop: int, limits: Limits) -> Iterato
     raise InputError(f"more than {limits.operations} operations by byte {position}: too large for a snapshot")
 
 
-def _operation(source: Source, position: int, stop: int, limits: Limits) -> Operation:
-    _within(position, 1, stop)
-    info = _TABLE.get(source[position])
-    if info is None:
-        raise InputError(f"byte {position} is no pickle operation: the file is damaged")
-    if info.name not in limits.allowed:
-        raise InputError(f"{info.name} at byte {position}: refused, snapshots of StyleGAN-V do not use this operation")
-    if info.arg is None:
-        return Operation(info.name, None, position, position + 1)
-    if info.name == "GLOBAL":
-        argument, end = _dotted_name(source, position, stop)
-        return Operation(info.name, argument, position, end)
-    if info.arg.n > 0:
-        _within(position, 1 + info.arg.n, stop)
-        end = position + 1 + info.arg.n
-        return Operation(info.name, _number(info.name, source[position + 1 : end], position, end, stop), position, end)
-    width = _LENGTH_BYTES[info.arg.n]
-    _within(position, 1 + width, stop)
-    length = int.from_bytes(source[position + 1 : position + 1 + width], "little")
-    _within(position, 1 + width + length, stop)
-    span = Span(source, position + 1 + width, position + 1 + width + length)
-    return Operation(info.name, _payload(info.name, span, position, limits), position, span.stop)
+@no_type_check  # at every operation: types checked at run time, as in the tests, would take most of the time
+class _Scanner:
+    """Takes single operations out of the bytes of a pickle, after a look at how long they say they are."""
 
+    def __init__(self, source: Source, stop: int, limits: Limits) -> None:
+        self.source = source
+        self.stop = stop
+        self.limits = limits
 
-def _within(position: int, length: int, stop: int) -> None:
-    if length > stop - position:
-        raise InputError(f"cut off at byte {position}: {length} bytes announced, {stop - position} left")
+    def operation(self, position: int) -> Operation:
+        self._announce(position, 1)
+        info = _TABLE.get(self.source[position])
+        if info is None:
+            raise InputError(f"byte {position} is no pickle operation: the file is damaged")
+        name, start = info.name, position + 1
+        if name not in self.limits.allowed:
+            raise InputError(f"{name} at byte {position}: refused, snapshots of StyleGAN-V do not use this operation")
+        if info.arg is None:
+            return Operation(name, None, position, start)
+        if name == "GLOBAL":
+            return self._global(position)
+        if info.arg.n > 0:
+            self._announce(position, 1 + info.arg.n)
+            return Operation(name, self._number(name, position, info.arg.n), position, start + info.arg.n)
+        width = _LENGTH_BYTES[info.arg.n]
+        self._announce(position, 1 + width)
+        length = int.from_bytes(self.source[start : start + width], "little")
+        self._announce(position, 1 + width + length)
+        span = Span(self.source, start + width, start + width + length)
+        return Operation(name, self._payload(name, span, position), position, span.stop)
 
+    def _announce(self, position: int, length: int) -> None:
+        if length > self.stop - position:
+            raise InputError(f"cut off at byte {position}: {length} bytes announced, {self.stop - position} left")
 
-def _dotted_name(source: Source, position: int, stop: int) -> tuple[tuple[str, str], int]:
-    """Module and name of a GLOBAL, two lines of text, and where it ends."""
-    parts, at = [], position + 1
-    for _ in range(2):
-        line = source[at : min(at + _LONGEST_NAME, stop)].partition(b"\n")
-        if not line[1]:
-            raise InputError(f"GLOBAL at byte {position}: its name is cut off or longer than {_LONGEST_NAME} bytes")
-        parts.append(_decoded(line[0], position))
-        at += len(line[0]) + 1
-    return (parts[0], parts[1]), at
+    def _global(self, position: int) -> Operation:
+        """Module and name, two lines of text."""
+        parts, at = [], position + 1
+        for _ in range(2):
+            line, newline, _rest = self.source[at : min(at + _LONGEST_NAME, self.stop)].partition(b"\n")
+            if not newline:
+                raise InputError(f"GLOBAL at byte {position}: its name is cut off or longer than {_LONGEST_NAME} bytes")
+            parts.append(_decoded(line, position))
+            at += len(line) + 1
+        return Operation("GLOBAL", (parts[0], parts[1]), position, at)
 
+    def _number(self, name: str, position: int, width: int) -> int | float:
+        raw = self.source[position + 1 : position + 1 + width]
+        if name == "BINFLOAT":
+            return struct.unpack(">d", raw)[0]
+        value = int.from_bytes(raw, "little", signed=name == "BININT")
+        if name == "FRAME":
+            self._announce(position, 1 + width + value)
+        if name == "PROTO" and value not in _PROTOCOLS:
+            raise InputError(f"PROTO at byte {position}: protocol {value}; 2 to 5 are known")
+        return value
 
-def _number(name: str, raw: bytes, position: int, end: int, stop: int) -> int | float:
-    if name == "BINFLOAT":
-        return struct.unpack(">d", raw)[0]
-    value = int.from_bytes(raw, "little", signed=name == "BININT")
-    if name == "FRAME":
-        _within(position, end - position + value, stop)
-    if name == "PROTO" and value not in _PROTOCOLS:
-        raise InputError(f"PROTO at byte {position}: protocol {value}; 2 to 5 are known")
-    return value
-
-
-def _payload(name: str, span: Span, position: int, limits: Limits) -> int | str | Span:
-    if name == "LONG1":
-        if len(span) > limits.integer:
-            raise InputError(f"LONG1 at byte {position}: a number of {len(span)} bytes, at most {limits.integer}")
-        return int.from_bytes(span.read(), "little", signed=True)
-    if "UNICODE" in name:
-        return _decoded(span.read(), position) if len(span) <= limits.text else span
-    return span
+    def _payload(self, name: str, span: Span, position: int) -> int | str | Span:
+        if name == "LONG1":
+            most = self.limits.integer
+            if len(span) > most:
+                raise InputError(f"LONG1 at byte {position}: a number of {len(span)} bytes, at most {most}")
+            return int.from_bytes(span.read(), "little", signed=True)
+        if "UNICODE" in name and len(span) <= self.limits.text:
+            return _decoded(span.read(), position)
+        return span
 
 
 def _decoded(raw: bytes, position: int) -> str:
@@ -208,6 +214,7 @@ def _decoded(raw: bytes, position: int) -> str:
         raise InputError(f"text at byte {position} is not UTF-8: the file is damaged") from error
 
 
+@no_type_check
 class _Stack:
     """How many values wait on the stack, below and above each mark; never what they are."""
 

@@ -201,5 +201,7 @@ class _Reader:
     def _skipped(self) -> tuple[str, ...]:
         """Notes on what was not read, each once."""
         others = [f"{shown(key)}: not needed" for key in self.content if key not in _KNOWN]
-        unknown = [f"{where}: {text} could not be resolved" for where, text in self.references.unknown.items()]
+        unknown = [
+            f"{where}: {text} refers to nothing that is known" for where, text in self.references.unknown.items()
+        ]
         return tuple(dict.fromkeys((*others, *self.plain.skipped, *unknown)))

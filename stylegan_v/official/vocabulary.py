@@ -6,7 +6,7 @@ from stylegan_v.official.machine import Vocabulary
 from stylegan_v.official.opcodes import PLAIN, Limits
 
 # A snapshot of 256 x 256 pixels has about 2 * 10**5 operations and 5 * 10**4 remembered values.
-LIMITS = Limits(PLAIN, operations=2_000_000, memo=1_000_000, stack=100_000, marks=1_000, text=4096, integer=16)
+LIMITS = Limits(PLAIN, operations=1_000_000, memo=500_000, stack=100_000, marks=1_000, text=4096, integer=16)
 
 # All that a snapshot names, in the spelling of its time and of related programs. Nothing here is ever imported.
 _ARRAYS = frozenset({"_reconstruct", "scalar"})
