@@ -98,6 +98,11 @@ class Conditioning(nn.Module):
         self.time_encoder = TimeDistanceEncoding(num_frames, max_num_frames, uniform_spacing) if many else None
         in_dim = c_dim + (self.time_encoder.out_dim if many else 0)
         self.mapping = ConditionedMLP(0, dim, in_dim, num_layers) if in_dim else None
+        self.const = None if in_dim else self.make_const()
+
+    def make_const(self) -> nn.Parameter | None:
+        """What stands for the condition where there is neither time nor label."""
+        return None
 
     def condition(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None) -> Float[Tensor, "B c"]:
         """Labels, then time differences: what the mapping is given."""
@@ -109,9 +114,9 @@ class Conditioning(nn.Module):
         return condition * 0 if self.ignored else condition
 
     def forward(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"] | None:
-        """The condition h; None where there is neither time nor label."""
+        """The condition h; where there is neither time nor label, the constant or None."""
         if self.mapping is None:
-            return None
+            return None if self.const is None else repeat(self.const, "d -> b d", b=len(t))
         with torch.autocast(t.device.type, enabled=False):
             return self.mapping(None, self.condition(t, c))
 
@@ -184,22 +189,8 @@ class HypernetworkConditioning(Conditioning):
     one per block. With a single frame and no labels h is a learned constant. Arguments as `Conditioning`.
     """
 
-    def __init__(
-        self,
-        num_frames: int = 3,
-        c_dim: int = 0,
-        dim: int = 512,
-        num_layers: int = 2,
-        max_num_frames: int = 1024,
-        uniform_spacing: bool = False,
-        ignored: bool = False,
-    ) -> None:
-        super().__init__(num_frames, c_dim, dim, num_layers, max_num_frames, uniform_spacing, ignored)
-        self.const = nn.Parameter(torch.randn(dim)) if self.mapping is None else None
-
-    def forward(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"]:
-        """The condition h."""
-        return super().forward(t, c) if self.const is None else repeat(self.const, "d -> b d", b=len(t))
+    def make_const(self) -> nn.Parameter:
+        return nn.Parameter(torch.randn(self.dim))
 
     def make_conv(self, in_channels: int, out_channels: int, conv_clamp: float | None) -> nn.Module:
         """The first convolution of a block."""
