@@ -31,6 +31,12 @@ RECORDED = Path(os.environ.get("CONFORMANCE_DATA", "tests/conformance/data")) / 
 OFFICIAL_256 = (32_105_941, 25_333_568)
 # Instead of a projection head: an affine layer per block, 513 x (64 + 128 + 256 + 512 + 768 + 512), and a plain logit.
 OURS_256 = (32_105_941, 25_333_568 + 513 * 2240 - 513 * 512 + 513)
+# Without motion: no convolutions over 11 codes, no predictors, no 512 channels more in the first layer. With one frame:
+# no 512 channels more in the joining block, no embedding of times nor its mapping, but a constant in its place.
+IMAGES_256 = (
+    OURS_256[0] - 2 * (11 * 512 + 1) * 512 - 1024 * 512 - (9 * 512 + 513) * 512,
+    OURS_256[1] - (9 * 512 + 512 + 513) * 512 - 1024 * 256 - (553 + 2 * 513) * 512 + 512,
+)
 TOTALS = {  # parameters of (generator, discriminator)
     **dict.fromkeys(
         ("ffs_official", "sky_timelapse_official", "ucf101_official", "rainbow_jelly_official"), OFFICIAL_256
@@ -39,6 +45,8 @@ TOTALS = {  # parameters of (generator, discriminator)
     **dict.fromkeys(("ffs", "sky_timelapse", "ucf101", "rainbow_jelly", "custom"), OURS_256),
     "mead": (38_444_283, 32_115_713),
     "mocogan_sg2": (29_619_157, OFFICIAL_256[1]),
+    **dict.fromkeys(("image_pretrain_256", "image_pretrain_frames_256"), IMAGES_256),
+    "image_pretrain_tiny": (17_044, 16_929),
     "tiny": (21_700, 45_265),
     "mocogan_sg2_tiny": (22_324, 44_704),
     "real_tiny": (846_655, 1_017_665),
@@ -85,8 +93,34 @@ def test_config_builds_the_networks_it_should(name: str) -> None:
     assert model.generator.resolution == model.discriminator.resolution == data.resolution
     assert model.discriminator.num_frames == data.frame_sampler.num_frames
     motion, time = model.generator.synthesis.motion, model.discriminator.conditioning.time_encoder
-    assert motion.max_num_frames == time.const_embed.num_embeddings == data.frame_sampler.max_num_frames
+    if name.startswith("image_pretrain"):
+        assert (motion.out_dim, time, data.frame_sampler.num_frames) == (0, None, 1)
+    else:
+        assert motion.max_num_frames == time.const_embed.num_embeddings == data.frame_sampler.max_num_frames
     assert data.batch_size % (model.num_micro_batches * model.discriminator.mbstd_group_size) == 0
+
+
+@pytest.mark.parametrize(
+    ("images", "videos"),
+    [("image_pretrain_tiny", "tiny"), ("image_pretrain_256", "ffs"), ("image_pretrain_frames_256", "custom")],
+)
+def test_networks_for_images_are_those_for_videos_but_for_motion_and_the_number_of_frames(
+    images: str, videos: str
+) -> None:
+    """So that the weights of the one are a start for the other."""
+    still, moving = (_build(_read(name), device="meta").model for name in (images, videos))
+    other = {}
+    for net in ("generator", "discriminator"):
+        one, two = (getattr(model, net).state_dict() for model in (still, moving))
+        names = [
+            name for name in {**one, **two} if name not in one or name not in two or one[name].shape != two[name].shape
+        ]
+        other[net] = {name for name in names if "motion." not in name and "conditioning." not in name}
+    first, joining = "synthesis.blocks.b4.convs.0", "blocks.b16"
+    assert other["generator"] == {f"{first}.{name}" for name in ("weight", "affine.weight", "affine.bias")}
+    assert other["discriminator"] == {
+        f"{joining}.{name}" for name in ("conv0.weight", "conv0.affine.weight", "conv0.affine.bias", "skip.weight")
+    }
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -124,9 +158,10 @@ def test_official_configs_say_what_the_original_derives(name: str) -> None:
     assert model["discriminator"]["init_args"]["mbstd_group_size"] == settings["mbstd_group"]
 
 
-@pytest.mark.parametrize("name", ["tiny", "mocogan_sg2_tiny"])
+@pytest.mark.parametrize("name", ["tiny", "mocogan_sg2_tiny", "image_pretrain_tiny"])
 def test_tiny_config_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    command = ["fit", "--config", str(CONFIGS[name]), "--runs_dir", str(tmp_path), "--model.total_kimg=0.024"]
+    total_kimg = _read(name)["model"]["init_args"]["total_kimg"] / 2
+    command = ["fit", "--config", str(CONFIGS[name]), "--runs_dir", str(tmp_path), f"--model.total_kimg={total_kimg}"]
     train.main([*command, "--data.num_workers=0"])
     checkpoint = torch.load(tmp_path / name / "last.ckpt", weights_only=True)
     assert checkpoint["counters"]["updates"] == 2
@@ -148,9 +183,10 @@ def _train_one_update(name: str, batch_size: int, accelerator: str = "cpu", **ch
     model |= {"num_micro_batches": 1, "total_kimg": 0.001, **changes}
     model["discriminator"]["init_args"]["mbstd_group_size"] = batch_size
     model["ada"]["init_args"]["p"] = 0.5  # a run begins with 0, which leaves the transforms out
+    one_frame = {"class_path": "datasets.frame_sampling.RandomSpans", "init_args": {"num_frames": 1}}
     config["data"] = {
         "class_path": "datasets.datamodule.SyntheticVideos",
-        "init_args": {key: data[key] for key in ("resolution", "frame_sampler")}
+        "init_args": {"resolution": data["resolution"], "frame_sampler": data.get("frame_sampler", one_frame)}
         | {"num_videos": 4, "num_frames": 64, "batch_size": batch_size, "num_workers": 0},
     }
     built = _build(config)
