@@ -59,7 +59,7 @@ def look(
         truncation_psi: 1 keeps the full variety, smaller values draw videos nearer to the mean one.
         network: Which generator draws. None: the averaged one where there is one.
     """
-    from stylegan_v.inspect.contents import open_contents
+    from stylegan_v.inspect.opening import open_contents
     from stylegan_v.inspect.report import describe
     from stylegan_v.inspect.text import as_text
 

@@ -21,6 +21,7 @@ from stylegan_v.weights import NETWORKS
 
 _HASHED = (".safetensors", ".pkl")  # files that are passed on; a checkpoint changes with every save
 _MODULE_OF = {"generator": "generator", "generator_ema": "generator", "discriminator": "discriminator"}
+_OFFICIAL = ("G", "G_ema", "D")
 
 
 def describe(contents: Contents) -> dict[str, Any]:
@@ -31,9 +32,11 @@ def describe(contents: Contents) -> dict[str, Any]:
     """
     modules = settings.built(contents)
     rows = _rows(contents, modules)
-    state = contents.tensors
+    state, updates = contents.tensors, contents.facts.get("updates")
     marks = [
-        *generator_marks(state.get("generator"), state.get("generator_ema"), contents.facts.get("updates")),
+        *generator_marks(
+            state.get("generator", state.get("G")), state.get("generator_ema", state.get("G_ema")), updates
+        ),
         *run_marks(contents.facts, contents.bad_in_a_row, contents.optimizers),
         *tensor_marks(rows),
     ]
@@ -42,6 +45,8 @@ def describe(contents: Contents) -> dict[str, Any]:
         "counters": _counters(contents),
         "networks": _networks(rows),
         "settings": _settings(contents, modules),
+        "origins": {name: asdict(origin) for name, origin in contents.origins.items()},
+        "embedded": contents.embedded,
         "optimizers": [asdict(optimizer) for optimizer in contents.optimizers],
         "health": [asdict(mark) for mark in marks],
         "notes": contents.notes,
@@ -71,7 +76,7 @@ def _file(contents: Contents) -> dict[str, Any]:
         "kind": contents.kind,
         "what": KINDS[contents.kind],
         "bytes": stat.st_size,
-        "sha256": _sha256(path) if path.suffix in _HASHED else None,
+        "sha256": (contents.sha256 or _sha256(path)) if path.suffix in _HASHED else None,
         "modified": datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds"),
         "written_by": contents.written_by,
         "beside": contents.beside,
@@ -108,7 +113,7 @@ def _rows(contents: Contents, modules: Mapping[str, nn.Module]) -> list[TensorRo
 
 def _place(network: str) -> int:
     """Networks in their usual order, what belongs to none at the end."""
-    order = [*NETWORKS, "G", "G_ema", "D"]
+    order = [*NETWORKS, *_OFFICIAL]
     return order.index(network) if network in order else len(order)
 
 

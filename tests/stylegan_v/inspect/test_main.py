@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from stylegan_v.inspect.__main__ import main
-from stylegan_v.inspect.contents import open_contents
+from stylegan_v.inspect.opening import open_contents
 from stylegan_v.inspect.pictures import motion_strip, sample_grid
 from stylegan_v.inspect.report import describe
 from stylegan_v.inspect.text import as_text

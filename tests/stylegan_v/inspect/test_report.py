@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stylegan_v.inspect.contents import open_contents
+from stylegan_v.inspect.opening import open_contents
 from stylegan_v.inspect.report import describe, plain
 from tests.stylegan_v.inspect.files import changed, networks_of
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from stylegan_v.inspect import settings
-from stylegan_v.inspect.contents import Contents, open_contents
+from stylegan_v.inspect.contents import Contents
+from stylegan_v.inspect.opening import open_contents
 from stylegan_v.networks import Discriminator, Generator, LSTMMotion, ProjectionConditioning
 from stylegan_v.networks.motion_interface import Motionless
 from tests.stylegan_v import tiny_gan

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stylegan_v.inspect.contents import open_contents
+from stylegan_v.inspect.opening import open_contents
 from stylegan_v.inspect.report import describe
 from stylegan_v.inspect.text import as_text, millions, printable
 

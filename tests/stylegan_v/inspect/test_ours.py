@@ -9,7 +9,7 @@ import yaml
 from safetensors.torch import save_file
 
 from errors import InputError
-from stylegan_v.inspect.contents import open_contents
+from stylegan_v.inspect.opening import open_contents
 from stylegan_v.weights import write_weights
 from tests.stylegan_v.inspect.files import FACTS, networks_of
 
