@@ -1,7 +1,8 @@
 """Official StyleGAN-V: its released weights and its training settings, in our terms."""
 
-from stylegan_v.official.inference import infer_config
-from stylegan_v.official.networks import build_discriminator, build_generator, discriminator_names, generator_names
+from stylegan_v.official.inference import tensor_settings
+from stylegan_v.official.names import discriminator_names, generator_names, official_names
+from stylegan_v.official.networks import build_discriminator, build_generator
 from stylegan_v.official.settings import derive_settings, frame_sampler_config
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "discriminator_names",
     "frame_sampler_config",
     "generator_names",
-    "infer_config",
+    "official_names",
+    "tensor_settings",
 ]

@@ -1,7 +1,7 @@
 """Names of the original's tensors and of ours: one table, read in both directions.
 
-What ours does not keep, the constant resampling filters, is dropped on the way in and written again on the way out, so that
-a state dict of the original's goes there and back without a change, in names, order and every bit.
+What ours does not keep, the constant resampling filters, is dropped on the way in and written again on the way out,
+so that a state dict of the original's goes there and back without a change, in names, order and every bit.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from errors import InputError
 Net = Literal["G", "D"]
 Table = tuple[tuple[str, str], ...]
 
-# (official name, our name); the first line that fits counts, in either direction. {n} and {r} are numbers, {rest} is
-# the rest of a name, {top} the size of a frame.
+# (official name, our name); the first line that fits counts, in either direction. {n} and {r} are numbers, {word} is
+# one part of a name, {rest} the rest of it, {top} the size of a frame.
 _GENERATOR: Table = (
     ("mapping.w_avg", "mapping.w_avg"),
     ("mapping.fc{n}.{rest}", "mapping.layers.{n}.{rest}"),
@@ -34,17 +34,19 @@ _GENERATOR: Table = (
     ("synthesis.b{r}.torgb.{rest}", "synthesis.blocks.b{r}.torgb.{rest}"),
 )
 _DISCRIMINATOR: Table = (
-    ("time_encoder.const_embed.{rest}", "conditioning.time_encoder.const_embed.{rest}"),
-    ("time_encoder.time_encoder.{rest}", "conditioning.time_encoder.{rest}"),
-    ("mapping.fc{n}.{rest}", "conditioning.mapping.layers.{n}.{rest}"),
-    ("mapping.embed.{rest}", "conditioning.mapping.embed.{rest}"),
-    ("b4.conv.{rest}", "epilogue.conv.{rest}"),
-    ("b4.fc.{rest}", "epilogue.fc.{rest}"),
-    ("b4.out.{rest}", "head.out.{rest}"),
-    ("b{top}.fromrgb.{rest}", "fromrgb.{rest}"),
-    ("b{r}.conv{n}.{rest}", "blocks.b{r}.conv{n}.{rest}"),
-    ("b{r}.skip.{rest}", "blocks.b{r}.skip.{rest}"),
+    ("time_encoder.const_embed.{word}", "conditioning.time_encoder.const_embed.{word}"),
+    ("time_encoder.time_encoder.{word}", "conditioning.time_encoder.{word}"),
+    ("mapping.fc{n}.{word}", "conditioning.mapping.layers.{n}.{word}"),
+    ("mapping.embed.{word}", "conditioning.mapping.embed.{word}"),
+    ("b4.conv.{word}", "epilogue.conv.{word}"),
+    ("b4.fc.{word}", "epilogue.fc.{word}"),
+    ("b4.out.{word}", "head.out.{word}"),
+    ("b{top}.fromrgb.{word}", "fromrgb.{word}"),
+    ("b{r}.conv{n}.{word}", "blocks.b{r}.conv{n}.{word}"),
+    ("b{r}.skip.{word}", "blocks.b{r}.skip.{word}"),
 )
+# Our name of a network -> the original's.
+OFFICIAL: Mapping[str, str] = {"generator": "G", "discriminator": "D", "generator_ema": "G_ema"}
 _TABLES: Mapping[Net, Table] = {"G": _GENERATOR, "D": _DISCRIMINATOR}
 _BARE_CONST = "synthesis.b4.input.input"
 
@@ -155,7 +157,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def _rank(part: str, net: Net) -> tuple[int, int]:
     """Place of one part of a name among its neighbours; numbered parts follow each other."""
-    word, number = re.fullmatch(r"(\D*)(\d*)", part).groups() if part not in _ORDER else (part, "")
+    word, number = re.match(r"(\D*)(\d*)", part).groups() if part not in _ORDER else (part, "")
     if word == "b":
         return (
             (_ORDER.index("last"), 0) if net == "D" and number == "4" else (_ORDER.index("block"), _size(net, number))
@@ -183,5 +185,5 @@ def _translate(name: str, net: Net, *, back: bool = False, top: int = 0) -> str:
 
 @lru_cache
 def _pattern(template: str) -> re.Pattern[str]:
-    parts = {"n": r"(?P<n>\d+)", "r": r"(?P<r>\d+)", "top": r"\d+", "rest": r"(?P<rest>.+)"}
+    parts = {"n": r"(?P<n>\d+)", "r": r"(?P<r>\d+)", "top": r"\d+", "word": r"(?P<word>\w+)", "rest": r"(?P<rest>.+)"}
     return re.compile(re.sub(r"\\\{(\w+)\\\}", lambda part: parts[part[1]], re.escape(template)))

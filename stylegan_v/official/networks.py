@@ -1,171 +1,176 @@
-"""Networks of the original StyleGAN-V rebuilt from its settings and tensors: one name table, both directions."""
+"""Networks of the original StyleGAN-V as nodes of our configs, and built from its tensors.
+
+Settings are a flat dictionary: what `inference` reads from shapes and `network_settings` from what a snapshot carries.
+"""
 
 from __future__ import annotations
 
-import re
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from stylegan_v.networks import Discriminator, Generator, LSTMMotion, MotionEncoder, ProjectionConditioning
+from errors import InputError
+from stylegan_v.checkpoints import build
+from stylegan_v.networks import Discriminator, Generator, MotionEncoder, ProjectionConditioning
+from stylegan_v.official.names import to_ours
 
-# (pattern of the official name, our name); the first that matches counts, and each line reads in both directions.
-_GENERATOR_NAMES = (
-    (r"mapping\.w_avg", r"mapping.w_avg"),
-    (r"mapping\.fc(\d+)\.(\w+)", r"mapping.layers.\1.\2"),
-    (r"mapping\.embed\.(\w+)", r"mapping.embed.\1"),
-    (r"synthesis\.motion_encoder\.mapping\.fc(\d+)\.(\w+)", r"synthesis.motion.mapping.layers.\1.\2"),
-    (r"synthesis\.motion_encoder\.(.+)", r"synthesis.motion.\1"),
-    (r"synthesis\.b\d+\.input\.input(?:\.const)?", r"synthesis.const"),
-    (r"synthesis\.b(\d+)\.conv([01])\.(.+)", r"synthesis.blocks.b\1.convs.\2.\3"),
-    (r"synthesis\.b(\d+)\.torgb\.(.+)", r"synthesis.blocks.b\1.torgb.\2"),
+Node = dict[str, Any]
+
+# Our argument -> the setting that it takes.
+_GENERATOR = {
+    "resolution": "resolution",
+    "z_dim": "z_dim",
+    "w_dim": "w_dim",
+    "c_dim": "c_dim",
+    "num_mapping_layers": "g_mapping_layers",
+    "time_conditioning": "time_conditioning",
+    "motion_input": "motion_input",
+    "channel_base": "g_channel_base",
+    "channel_max": "g_channel_max",
+    "conv_clamp": "g_conv_clamp",
+    "noise_inputs": "noise_inputs",
+}
+_MOTION = {
+    "z_dim": "motion_z_dim",
+    "v_dim": "motion_v_dim",
+    "c_dim": "c_dim",
+    "num_frequencies": "num_frequencies",
+    "distance": "motion_z_distance",
+    "kernel_size": "kernel_size",
+    "min_period": "min_period",
+    "max_period": "max_period",
+    "max_num_frames": "max_num_frames",
+}
+_DISCRIMINATOR = {
+    "resolution": "resolution",
+    "channel_base": "d_channel_base",
+    "channel_max": "d_channel_max",
+    "conv_clamp": "d_conv_clamp",
+    "mbstd_group_size": "mbstd_group_size",
+    "concat_res": "concat_res",
+    "num_frames_div_factor": "num_frames_div_factor",
+}
+_CONDITIONING = {
+    "num_frames": "num_frames",
+    "c_dim": "c_dim",
+    "dim": "condition_dim",
+    "num_layers": "d_mapping_layers",
+    "max_num_frames": "max_num_frames",
+    "uniform_spacing": "uniform_spacing",
+    "ignored": "condition_ignored",
+}
+NETWORK_SETTINGS = tuple(
+    dict.fromkeys(s for t in (_GENERATOR, _MOTION, _DISCRIMINATOR, _CONDITIONING) for s in t.values())
 )
-_DISCRIMINATOR_NAMES = (
-    (r"time_encoder\.const_embed\.weight", r"conditioning.time_encoder.const_embed.weight"),
-    (r"time_encoder\.time_encoder\.fourier_coefs", r"conditioning.time_encoder.fourier_coefs"),
-    (r"mapping\.fc(\d+)\.(\w+)", r"conditioning.mapping.layers.\1.\2"),
-    (r"mapping\.embed\.(\w+)", r"conditioning.mapping.embed.\1"),
-    (r"b\d+\.fromrgb\.(\w+)", r"fromrgb.\1"),
-    (r"b(\d+)\.(conv[01]|skip)\.(\w+)", r"blocks.b\1.\2.\3"),
-    (r"b\d+\.(conv|fc)\.(\w+)", r"epilogue.\1.\2"),
-    (r"b\d+\.out\.(\w+)", r"head.out.\1"),
-)
-# Constants of the [1, 3, 3, 1] filter, stored with every layer by the original; ours has it once, in the code.
-_DROPPED = re.compile(r"(.*\.)?resample_filter")
 
 
-def _translate(name: str, table: tuple[tuple[str, str], ...]) -> str:
-    for pattern, replacement in table:
-        match = re.fullmatch(pattern, name)
-        if match:
-            return match.expand(replacement)
-    raise ValueError(f"{name}: not a tensor of this network")
+def generator_node(settings: Mapping[str, Any]) -> Node:
+    """The generator of these settings as a config has it, with its motion.
+
+    Args:
+        settings: By the names of `NETWORK_SETTINGS`.
+    """
+    return _node(Generator, _GENERATOR, settings, motion=_node(MotionEncoder, _MOTION, settings))
 
 
-def _generator_name(name: str, first_block: str) -> str:
-    # The first block has one convolution; the original numbers it 1, ours 0.
-    return _translate(
-        name.replace(f"synthesis.{first_block}.conv1.", f"synthesis.{first_block}.conv0."), _GENERATOR_NAMES
-    )
+def discriminator_node(settings: Mapping[str, Any]) -> Node:
+    """The discriminator of these settings as a config has it, with its conditioning; arguments as `generator_node`."""
+    conditioning = _node(ProjectionConditioning, _CONDITIONING, settings)
+    return _node(Discriminator, _DISCRIMINATOR, settings, conditioning=conditioning)
 
 
-def generator_names(state: Mapping[str, Any]) -> dict[str, str]:
-    """Official name -> our name for every tensor of a generator that is kept; resample filters are dropped.
+def settings_of(generator: Any, discriminator: Any) -> dict[str, Any]:
+    """The settings that two nodes stand for, the defaults of what they leave out included; undoes the nodes above.
 
     Raises:
-        ValueError: If a name is not one of this network.
+        InputError: The original has no such networks; the message says why.
     """
-    blocks = [int(m.group(1)) for m in (re.match(r"synthesis\.b(\d+)\.", name) for name in state) if m]
-    first = f"b{min(blocks, default=4)}"
-    return {name: _generator_name(name, first) for name in state if not _DROPPED.fullmatch(name)}
+    g, d = _arguments(generator, Generator), _arguments(discriminator, Discriminator)
+    motion = _arguments(g.pop("motion") or _node(MotionEncoder, {"c_dim": "c_dim"}, g), MotionEncoder)
+    conditioning = _arguments(d.pop("conditioning"), ProjectionConditioning)
+    if isinstance(g["resolution"], list | tuple):
+        sides = set(g["resolution"])
+        g["resolution"] = d["resolution"] = sides.pop() if len(sides) == 1 else 0
+    size = g["resolution"]
+    if not isinstance(size, int) or size < 4 or size & (size - 1):
+        raise InputError("resolution: the original holds only squares with a side that is a power of two")
+    if g["motion_input"] is None:
+        g["motion_input"] = g["time_conditioning"] == "concat_const"
+    parts = ((g, _GENERATOR), (motion, _MOTION), (d, _DISCRIMINATOR), (conditioning, _CONDITIONING))
+    settings = {setting: given[argument] for given, table in parts for argument, setting in table.items()}
+    width = min(settings["d_channel_base"] // 4, settings["d_channel_max"])
+    if settings["condition_dim"] != width:
+        raise InputError(f"conditioning.dim: the original's condition is as wide as its last layers, {width}")
+    return settings
 
 
-def discriminator_names(state: Mapping[str, Any]) -> dict[str, str]:
-    """Official name -> our name for every tensor of a discriminator that is kept; resample filters are dropped.
-
-    Raises:
-        ValueError: If a name is not one of this network.
-    """
-    return {name: _translate(name, _DISCRIMINATOR_NAMES) for name in state if not _DROPPED.fullmatch(name)}
-
-
-def build_generator(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Generator:
+def build_generator(settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Generator:
     """A generator with the original's weights, in evaluation mode.
 
     Args:
-        config: Settings of the original: ``model``, ``derived``, ``resolution``, ``c_dim``, ...
+        settings: By the names of `NETWORK_SETTINGS`.
         state: Tensors by their official names.
 
     Raises:
-        ValueError: If a tensor is missing, unknown or of another shape.
+        InputError: A tensor is missing, unknown or of another shape.
     """
-    model, c_dim = config["model"]["generator"], config["c_dim"]
-    derived = config["derived"]["G_kwargs"]
-    motion = _build_motion(model, c_dim)
-    first = min(int(name.split(".")[1][1:]) for name in state if re.match(r"synthesis\.b\d+\.", name))
-    const = next(
-        tensor for name, tensor in state.items() if re.fullmatch(r"synthesis\.b\d+\.input\.input(\.const)?", name)
-    )
-    generator = Generator(
-        config["resolution"],
-        z_dim=model["z_dim"],
-        w_dim=model["w_dim"],
-        c_dim=c_dim,
-        num_mapping_layers=derived["mapping_kwargs"]["num_layers"],
-        motion=motion,
-        time_conditioning=model["time_enc"].get("cond_type", "concat_const"),
-        # Whether time is joined to the constant shows in the width of the first convolution.
-        motion_input=state[f"synthesis.b{first}.conv1.weight"].shape[1] > const.shape[-3],
-        channel_base=derived["synthesis_kwargs"]["channel_base"],
-        channel_max=derived["synthesis_kwargs"]["channel_max"],
-        conv_clamp=derived["synthesis_kwargs"]["conv_clamp"],
-        noise_inputs=bool(model.get("use_noise", False)),
-    )
-    _load(generator, state, generator_names(state))
-    return generator.eval()
+    return _load(build(generator_node(settings)), to_ours(state))
 
 
-def _build_motion(model: Mapping[str, Any], c_dim: int) -> MotionEncoder | LSTMMotion:
-    motion, time_enc = model["motion"], model["time_enc"]
-    shared = {
-        "z_dim": motion["z_dim"],
-        "v_dim": motion["v_dim"],
-        "c_dim": c_dim,
-        "distance": motion["motion_z_distance"],
-        "max_num_frames": model["sampling"]["max_num_frames"],
-    }
-    if motion.get("gen_strategy", "conv") == "autoregressive":
-        return LSTMMotion(**shared)
-    return MotionEncoder(
-        **shared,
-        num_frequencies=time_enc["dim"],
-        kernel_size=motion["kernel_size"],
-        min_period=time_enc["min_period_len"],
-        max_period=time_enc["max_period_len"],
-    )
-
-
-def build_discriminator(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Discriminator:
+def build_discriminator(settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Discriminator:
     """A discriminator with the original's weights, in evaluation mode. Arguments and errors as `build_generator`."""
-    model, derived = config["model"]["discriminator"], config["derived"]["D_kwargs"]
-    num_frames = config["num_frames_per_video"]
-    conditioning = ProjectionConditioning(
-        num_frames,
-        config["c_dim"],
-        dim=len(state["mapping.fc0.bias"]) if "mapping.fc0.bias" in state else 512,
-        num_layers=derived["mapping_kwargs"]["num_layers"],
-        max_num_frames=model["sampling"]["max_num_frames"],
-        uniform_spacing=model["sampling"].get("type") == "uniform",
-        ignored=bool(model.get("dummy_c", False)),
-    )
-    discriminator = Discriminator(
-        config["resolution"],
-        conditioning=conditioning,
-        channel_base=derived["channel_base"],
-        channel_max=derived["channel_max"],
-        conv_clamp=derived["conv_clamp"],
-        mbstd_group_size=derived["epilogue_kwargs"]["mbstd_group_size"],
-        concat_res=model["concat_res"],
-        num_frames_div_factor=model["num_frames_div_factor"],
-    )
-    _load(discriminator, state, discriminator_names(state))
-    return discriminator.eval()
+    return _load(build(discriminator_node(settings)), to_ours(state))
 
 
-def _load(network: nn.Module, state: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
-    """Fills every tensor of ``network``; nothing may be missing or left over."""
-    ours = network.state_dict()
-    renamed = {ours_name: state[name] for name, ours_name in names.items()}
-    for name in sorted(ours.keys() ^ renamed.keys()):
-        raise ValueError(
-            f"{name}: {'missing from the file' if name in ours else 'not in the network of these settings'}"
-        )
-    if "synthesis.const" in renamed:  # stored without the leading axis where time does not enter it
-        renamed["synthesis.const"] = renamed["synthesis.const"].reshape(ours["synthesis.const"].shape)
-    for name, tensor in renamed.items():
-        if tensor.shape != ours[name].shape:
-            raise ValueError(
-                f"{name}: shape {tuple(tensor.shape)} in the file, {tuple(ours[name].shape)} in the network"
-            )
-    network.load_state_dict(renamed)
+def check(node: Node, state: Mapping[str, Tensor]) -> int:
+    """Sees that tensors fill the network of a node, nothing missing and nothing left over.
+
+    Args:
+        node: Of a network.
+        state: Tensors by our names.
+
+    Returns:
+        The number of the network's parameters.
+
+    Raises:
+        InputError: They do not.
+    """
+    with torch.device("meta"):
+        network = build(node)
+    _check_fits(network, state)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _node(made: type, table: Mapping[str, str], settings: Mapping[str, Any], **parts: Node) -> Node:
+    arguments = {argument: settings[setting] for argument, setting in table.items()}
+    return {"class_path": f"stylegan_v.networks.{made.__name__}", "init_args": arguments | parts}
+
+
+def _arguments(node: Any, made: type) -> dict[str, Any]:
+    """The arguments of a node, with the defaults of its class."""
+    class_path = node.get("class_path") if isinstance(node, dict) else None
+    name = str(class_path).rpartition(".")[2]
+    if name != made.__name__:
+        raise InputError(f"{name if class_path else 'no ' + made.__name__}: the original has only {made.__name__}")
+    parameters = inspect.signature(made).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters} | (node.get("init_args") or {})
+
+
+def _load(network: nn.Module, state: Mapping[str, Tensor]) -> Any:
+    _check_fits(network, state)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _check_fits(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    expected = network.state_dict()
+    for name in sorted(expected.keys() ^ state.keys()):
+        what = "missing from the file" if name in expected else "not in the network of these settings"
+        raise InputError(f"{name}: {what}: the file is damaged, or of another version of the original")
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape:
+            shapes = f"shape {list(tensor.shape)} in the file, {list(expected[name].shape)} in the network"
+            raise InputError(f"{name}: {shapes}: the file is damaged, or of another version of the original")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,16 +22,18 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from stylegan_v import losses
+from stylegan_v.checkpoints import build
 from stylegan_v.networks import Discriminator, Generator, MotionEncoder, ProjectionConditioning
 from stylegan_v.networks.conditioning import distance_frequencies
 from stylegan_v.networks.motion import AcyclicEncoding, locate
-from stylegan_v.official import (
-    build_discriminator,
-    build_generator,
-    discriminator_names,
-    generator_names,
-    infer_config,
-)
+from stylegan_v.official import build_discriminator, build_generator, discriminator_names, generator_names
+from stylegan_v.official.__main__ import main as official
+from stylegan_v.official.conversion import network_settings
+from stylegan_v.official.names import to_ours
+from stylegan_v.official.networks import discriminator_node, generator_node
+from stylegan_v.official.state_file import write_state
+from stylegan_v.pretrained import load_generator
+from stylegan_v.weights import Weights, read_weights
 from tests.conformance.recordings import Recording, assert_matches, files, folder, relative_error
 
 # A few times what float32 against float64 differs in the original, by kind; keys relative to their largest value.
@@ -57,29 +60,62 @@ TOLERANCE = {
     "train_out/": 2e-4,
 }
 RECORDINGS = files("stylegan_v", "config_json")
+# Several channel tables make the same channels where they are cut off.
+CUT_OFF = {"g_channel_base", "g_channel_max", "d_channel_base", "d_channel_max"}
+
+
+# Networks built from the recorded tensors, or after these went out as a state file of the original, back in, and
+# through a folder of ours.
+ROUTES = ("tensors", "files")
 
 
 class Fixture:
     """A recording, its settings, and freshly built networks."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, route: str) -> None:
         self.data = Recording(path)
         self.config = self.data.json("config_json")
         self.num_frames = self.config["num_frames_per_video"]
+        kwargs = {net: self.config["derived"][f"{net}_kwargs"] for net in ("G", "D")}
+        tree = {"config": self.config, "sampling": self.config["sampling"], **kwargs}
+        joined = network_settings(self.data.group("G"), self.data.group("D"), tree, {})
+        self.settings = {name: setting.value for name, setting in joined.items()}
+        self.sources = {name: setting.source for name, setting in joined.items()}
+        self.weights = self.through_files() if route == "files" else None
 
     def generator(self) -> Generator:
-        return build_generator(self.config, self.data.group("G"))
+        if self.weights is None:
+            return build_generator(self.settings, self.data.group("G"))
+        return self.built("generator")
 
     def discriminator(self) -> Discriminator:
-        return build_discriminator(self.config, self.data.group("D"))
+        if self.weights is None:
+            return build_discriminator(self.settings, self.data.group("D"))
+        return self.built("discriminator")
+
+    def built(self, name: str) -> nn.Module:
+        """A network from the folder of ours."""
+        network = build(self.weights.model["init_args"][name])
+        network.load_state_dict(self.weights.networks[name])
+        return network.eval()
+
+    def through_files(self) -> Weights:
+        states = {"generator": to_ours(self.data.group("G")), "discriminator": to_ours(self.data.group("D"))}
+        nodes = {"generator": generator_node(self.settings), "discriminator": discriminator_node(self.settings)}
+        with tempfile.TemporaryDirectory() as folder:
+            state = Path(folder) / "state.safetensors"
+            states["generator_ema"] = states["generator"]
+            write_state(state, Weights(state, "model", states, {"init_args": nodes}, {}))
+            official([str(state), f"{folder}/model"])
+            return read_weights(f"{folder}/model")
 
     def clips(self, frames: Tensor) -> Tensor:
         return rearrange(frames, "(b t) c h w -> b t c h w", t=self.num_frames)
 
 
 @lru_cache(maxsize=1)
-def load(path: Path) -> Fixture:
-    return Fixture(path)
+def load(path: Path, route: str = "tensors") -> Fixture:
+    return Fixture(path, route)
 
 
 @contextmanager
@@ -428,16 +464,17 @@ PART = {"path length": "loss_in/path_length_noise", "training": "train_in/gen_z"
 
 
 @lru_cache(maxsize=len(GROUPS))
-def results(path: Path, group: str) -> dict[str, Tensor]:
-    return GROUPS[group](load(path))
+def results(path: Path, group: str, route: str = "tensors") -> dict[str, Tensor]:
+    return GROUPS[group](load(path, route))
 
 
 @pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("path", RECORDINGS)
-def test_results_equal_the_recorded_ones(path: Path, group: str) -> None:
-    if PART.get(group, "config_json") not in load(path).data:
+def test_results_equal_the_recorded_ones(path: Path, route: str, group: str) -> None:
+    if PART.get(group, "config_json") not in load(path, route).data:
         pytest.skip(f"{path.name} has no recording of {group}")
-    assert_matches(results(path, group), load(path).data, TOLERANCE)
+    assert_matches(results(path, group, route), load(path, route).data, TOLERANCE)
 
 
 @pytest.mark.parametrize("path", RECORDINGS)
@@ -520,13 +557,29 @@ def test_full_size_networks_have_the_recorded_tensors(path: Path) -> None:
     assert generator.num_ws == recorded["num_ws"]
 
 
+@pytest.mark.parametrize("path", RECORDINGS)
+def test_settings_that_tensors_tell_are_the_recorded_ones(path: Path) -> None:
+    """Without what the recording says of its settings; the rest of them is assumed, and said to be."""
+    fixture = load(path)
+    joined = network_settings(fixture.data.group("G"), fixture.data.group("D"), {}, {})
+    told = {name for name, setting in joined.items() if setting.source == "tensors"}
+    assert told >= {name for name, source in fixture.sources.items() if source == "tensors"} - CUT_OFF
+    for name in told - CUT_OFF:
+        assert joined[name].value == fixture.settings[name], name
+    assert {"motion_z_distance", "g_conv_clamp", "d_conv_clamp", "mbstd_group_size"} & told == set()
+
+
 @pytest.mark.parametrize("path", files("stylegan_v", "d_logits"))
-def test_networks_inferred_from_a_snapshots_tensors_give_its_images_and_logits(path: Path) -> None:
-    data = Recording(path)
-    state = {name: data.group(f"state/{name}") for name in ("G_ema", "D")}
-    config = infer_config(state["G_ema"], state["D"])
-    generator = build_generator(config, state["G_ema"])
-    discriminator = build_discriminator(config, state["D"])
+def test_snapshot_in_a_folder_of_ours_gives_its_images_and_logits(path: Path, tmp_path: Path) -> None:
+    data, folder = Recording(path), tmp_path / "model"
+    official([str(path.with_name(path.name.replace("_expected.npz", ".pkl"))), str(folder)])
+    generator, weights = load_generator(folder), read_weights(folder)
+    discriminator = build(weights.model["init_args"]["discriminator"]).eval()
+    discriminator.load_state_dict(weights.networks["discriminator"])
+    for network, recorded in (("generator", "G"), ("generator_ema", "G_ema"), ("discriminator", "D")):
+        expected = to_ours(data.group(f"state/{recorded}"))
+        assert expected.keys() == weights.networks[network].keys()
+        assert all(torch.equal(weights.networks[network][name], tensor) for name, tensor in expected.items())
     with torch.no_grad():
         clip = generator(data["z"], data["t"], None, data["motion_z"])
         logits = discriminator(rearrange(data["img"], "(b t) c h w -> b t c h w", b=len(clip)), data["d_t"])
