@@ -32,7 +32,7 @@ class Ledger:
         self._used: set[str] = set()
 
     def take(self, new: nn.Module, old: nn.Module, only: Iterable[str] | None = None) -> bool:
-        """Copies what has the same name and shape in both modules; the rest starts anew.
+        """Copies a module as it is; where a tensor has another shape or no counterpart, all of the module starts anew.
 
         Args:
             new: Module of the new network.
@@ -40,19 +40,21 @@ class Ledger:
             only: Names of tensors in the module; None: all, those of its children included.
 
         Returns:
-            Whether everything was there.
+            Whether it was copied.
         """
-        complete = True
-        for name in self._names(new) if only is None else only:
-            source = self._old.get(self._prefixes[old] + name)
-            if source is not None and source.shape == self._tensor(new, name).shape:
+        names = list(new.state_dict() if only is None else only)
+        sources = {name: self._old.get(self._prefixes[old] + name) for name in names}
+        fits = all(value is not None and value.shape == self._tensor(new, n).shape for n, value in sources.items())
+        for name, source in sources.items():
+            shape = None if source is None else source.shape
+            if fits:
                 self._used.add(self._prefixes[old] + name)
-                self._fill(new, name, source, "taken", source.shape)
+                self._fill(new, name, source, "taken", shape)
             else:
-                complete = False
-                shape = None if source is None else source.shape
-                self._enter(new, name, "new", shape, "not in the source" if source is None else "another shape")
-        return complete
+                same = source is not None and source.shape == self._tensor(new, name).shape
+                how = "not in the source" if source is None else "its layer changed" if same else "another shape"
+                self._enter(new, name, "new", shape, how)
+        return fits
 
     def adapt(self, new: nn.Module, name: str, value: Tensor, how: str, old: nn.Module, source: str = "") -> None:
         """Fills one tensor with a value that was made from the source.
@@ -75,13 +77,17 @@ class Ledger:
 
     def anew(self, new: nn.Module, how: str) -> None:
         """Leaves all tensors of a module as they are, and says why; those already entered are left out."""
-        for name in self._names(new):
+        for name in new.state_dict():
             if self._prefixes[new] + name not in self._rows:
                 self._enter(new, name, "new", None, how)
 
+    def fresh(self, new: nn.Module, name: str) -> Tensor:
+        """What a tensor was when the new network was made, or what it has become since; a copy."""
+        return self._tensor(new, name).detach().cpu().clone()
+
     def use(self, old: nn.Module) -> None:
         """Notes that the source's module went into others."""
-        self._used |= {self._prefixes[old] + name for name in self._names(old)}
+        self._used |= {self._prefixes[old] + name for name in old.state_dict()}
 
     def rows(self) -> list[Row]:
         """All tensors of the new network, then those of the source that were of no use."""
@@ -91,9 +97,6 @@ class Ledger:
         rows = [self._rows[name] for name in self._new]
         unused = [name for name in self._old if name not in self._used]
         return rows + [Row(self.network, name, "unused", tuple(self._old[name].shape), None) for name in unused]
-
-    def _names(self, module: nn.Module) -> list[str]:
-        return list(module.state_dict())
 
     def _tensor(self, module: nn.Module, name: str) -> Tensor:
         return self._new[self._prefixes[module] + name]

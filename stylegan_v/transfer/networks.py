@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from errors import InputError
 from stylegan_v.checkpoints import build, check_fits
+from stylegan_v.networks import Discriminator, Generator
 from stylegan_v.pretrained import read_model
+from stylegan_v.transfer.discriminator import fill_discriminator
+from stylegan_v.transfer.generator import fill_generator
 from stylegan_v.transfer.ledger import Ledger
 from stylegan_v.transfer.table import Row, Table
 from stylegan_v.weights import Weights
@@ -44,12 +47,14 @@ def transfer(weights: Weights, networks: Mapping[str, nn.Module]) -> Table:
     for name, new in networks.items():
         source = next((source for source in _SOURCES[name] if source in weights.networks), None)
         if source is None:
-            notes.append(f"{weights.path}: holds no {name}: it starts anew")
+            notes.append(f"{weights.path} holds no {name}: it starts anew")
+            rows += [Row(name, tensor, "new", None, tuple(value.shape)) for tensor, value in new.state_dict().items()]
             continue
         ledger = Ledger(name, _source(weights, source), new)
-        _fill(ledger)
+        with torch.no_grad():
+            _fill(ledger)
         rows += ledger.rows()
-        notes += [note for note in ledger.notes if note not in notes]
+        notes += [note for note in [*ledger.notes, *_frozen_but_new(ledger)] if note not in notes]
     _check_common(weights, rows)
     return Table(weights.path, rows, _clips_seen(weights.facts), notes)
 
@@ -60,7 +65,20 @@ def _clips_seen(facts: Mapping[str, Any]) -> int | None:
 
 
 def _fill(ledger: Ledger) -> None:
-    ledger.take(ledger.new, ledger.old)
+    new, old = ledger.new, ledger.old
+    if isinstance(new, Generator) and isinstance(old, Generator):
+        fill_generator(ledger, new, old)
+    elif isinstance(new, Discriminator) and isinstance(old, Discriminator):
+        fill_discriminator(ledger, new, old)
+    else:
+        ledger.take(new, old)
+
+
+def _frozen_but_new(ledger: Ledger) -> list[str]:
+    """A warning where freeze_d keeps layers as they are that have learned nothing yet."""
+    frozen = {name for name, _ in ledger.new.named_buffers() if name.endswith((".weight", ".bias"))}
+    new = [row.name for row in ledger.rows() if row.outcome == "new" and row.name in frozen]
+    return [f"model.freeze_d freezes layers that start anew, {new[0]} first: freeze fewer"] if new else []
 
 
 def _source(weights: Weights, name: str) -> nn.Module:
