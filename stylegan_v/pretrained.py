@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -14,8 +15,11 @@ from errors import InputError
 from stylegan_v.checkpoints import build, check_fits
 from stylegan_v.hub import download, is_hub_id
 from stylegan_v.networks import Generator
+from stylegan_v.official.conversion import convert, is_original, read_original
+from stylegan_v.official.networks import NETWORK_SETTINGS
 from stylegan_v.weights import NETWORKS, Weights, find_weights, read_weights
 
+_log = logging.getLogger(__name__)
 AnyGenerator = TypeVar("AnyGenerator", bound=Generator)
 
 
@@ -55,6 +59,9 @@ def locate(path_or_hub_id: str | os.PathLike[str], **hub_options: Any) -> Path:
 def read_model(path: str | os.PathLike[str], wanted: Collection[str] = NETWORKS) -> Weights:
     """Weights of any form: what `weights.read_weights` takes, or a snapshot of the original system.
 
+    What a snapshot does not say of its networks is assumed, with a warning; `python -m stylegan_v.official` has flags
+    for it.
+
     Args:
         path: A file or a folder.
         wanted: Names of the networks to read; those that the file does not have are left out.
@@ -62,7 +69,13 @@ def read_model(path: str | os.PathLike[str], wanted: Collection[str] = NETWORKS)
     Raises:
         InputError: There are no weights, or they cannot be read.
     """
-    return read_weights(find_weights(path), wanted)
+    path = find_weights(path)
+    if not is_original(path):
+        return read_weights(path, wanted)
+    weights, notes = convert(read_original(path), wanted=wanted)
+    if assumed := notes.assumed(NETWORK_SETTINGS):
+        _log.warning("%s: assumed, as the file does not say: %s", path, ", ".join(assumed))
+    return weights
 
 
 def load_generator(path: str | os.PathLike[str], *, ema: bool = True) -> Generator:
