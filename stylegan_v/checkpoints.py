@@ -200,8 +200,9 @@ def build(node: Any) -> Any:
         try:
             return made(**arguments)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]  # torch adds where in its own code
             raise InputError(
-                f"{node['class_path']}: cannot be built from the config of the checkpoint: {error}"
+                f"{node['class_path']}: cannot be built from the config of the checkpoint: {reason}"
             ) from error
     if isinstance(node, dict):
         return {name: build(value) for name, value in node.items()}
