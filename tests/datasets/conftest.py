@@ -1,10 +1,11 @@
-"""Small videos whose every frame shows its number, so that a wrong frame cannot pass for the right one."""
+"""Small videos whose every frame shows its number, so that a wrong one cannot pass for the right one; and stores."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -12,6 +13,9 @@ import pytest
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+
+from datasets.index import VideoIndex, scan
+from datasets.prepare import prepare
 
 _BITS, _COLUMNS = 10, 5
 
@@ -88,3 +92,32 @@ def numbers_in() -> Callable[[UInt8[Tensor, "T 3 H W"]], list[int]]:
 def encode() -> Callable[..., Path]:
     """encode(path, num_frames=100, codec=..., ...): writes a coded video; steps_ms make its rate variable."""
     return _encode
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans are remembered in a folder of this test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def src(tmp_path: Path, encode: Callable[..., Path]) -> Path:
+    """Three videos of two classes, one of them open to doubt, and one broken file."""
+    root = tmp_path / "src"
+    encode(root / "cat" / "a10.mp4", 23)
+    encode(root / "cat" / "a9.mkv", 9)
+    encode(root / "dog" / "b.avi", 12, codec="mpeg4", options={"bf": "2"})
+    (root / "dog" / "broken.mp4").write_bytes(b"")
+    return root
+
+
+@pytest.fixture
+def run(src: Path, tmp_path: Path) -> Callable[..., VideoIndex]:
+    """run(name="out.zip", ...): makes a store of `src` in this process and scans it; options are those of `prepare`."""
+
+    def prepare_and_scan(name: str = "out.zip", **options: Any) -> VideoIndex:
+        options = {"resolution": "64x128", "workers": 1, **options}
+        prepare(src, tmp_path / name, format="zip" if name.endswith(".zip") else "raw", **options)
+        return scan(tmp_path / name, progress=False)
+
+    return prepare_and_scan
