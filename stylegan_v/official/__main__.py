@@ -48,6 +48,7 @@ def convert_file(source: str, out: str, flags: Flags) -> None:
     from stylegan_v.checkpoints import remove_stale, replacing
     from stylegan_v.official.conversion import convert, read_original
     from stylegan_v.official.model_card import model_card
+    from stylegan_v.official.networks import NETWORK_SETTINGS
     from stylegan_v.official.run_config import as_yaml, run_config
     from stylegan_v.weights import CONFIG, MODEL, write_weights
 
@@ -75,8 +76,10 @@ def convert_file(source: str, out: str, flags: Flags) -> None:
 
     size, counts = notes.settings["resolution"].value, notes.num_parameters
     print(f"{out}: {size}x{size} pixels, parameters: G {counts['G'] / 1e6:.3g} M, D {counts['D'] / 1e6:.3g} M")
-    for text in notes.assumed():
+    for text in notes.assumed(NETWORK_SETTINGS):
         print(f"assumed, as the file does not say: {text}")
+    if further := notes.assumed([name for name in notes.settings if name not in NETWORK_SETTINGS]):
+        print(f"assumed of training, as the original ships it (config.yaml): {', '.join(further)}")
     print(f"sample:    python generate.py sample --ckpt {out}")
     print(f"fine-tune: python train.py fit --config {out}/{CONFIG} --data.root PATH/TO/VIDEOS")
 
@@ -146,14 +149,14 @@ def main(args: Sequence[str] | None = None) -> None:
         given = _parse(args)
         flags = Flags(**{name: given[name] for name in Flags.__dataclass_fields__})
         try:
-            if given.export and flags.given():
-                raise InputError(f"{next(iter(flags.given()))}: goes with converting, not with --export: leave it out")
             if given.export:
+                if useless := [name for name, value in vars(flags).items() if value is not None]:
+                    raise InputError(f"{useless[0]}: goes with converting, not with --export: leave it out")
                 export_file(given.source, given.out)
             else:
                 convert_file(given.source, given.out, flags)
         except KeyboardInterrupt:
-            print("official: stopped; nothing was changed", file=sys.stderr)
+            print("official: stopped; run the same command again", file=sys.stderr)
             raise SystemExit(130) from None
 
 

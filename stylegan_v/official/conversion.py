@@ -18,7 +18,7 @@ from stylegan_v.official.names import OFFICIAL, is_filter, to_ours
 from stylegan_v.official.network_settings import Setting, embedded_settings, join
 from stylegan_v.official.snapshot import Snapshot, read_snapshot
 from stylegan_v.official.state_file import is_state, read_state
-from stylegan_v.official.training_settings import augment_node, training_settings
+from stylegan_v.official.training_settings import training_settings
 from stylegan_v.weights import NETWORKS, Facts, Weights
 
 _FLAGS = {
@@ -27,6 +27,24 @@ _FLAGS = {
     **{name: name for name in ("motion_z_distance", "max_num_frames", "time_conditioning", "mbstd_group_size")},
     **{name: name for name in ("fps", "data")},
 }
+
+
+# What a setting without a value means.
+_DERIVED = {"r1_gamma": "0.0002 H W / batch size", "ema_kclips": "10 batch size / 32"}
+
+
+def in_words(value: Any) -> str:
+    """A value of a setting as people write it."""
+    if isinstance(value, dict) and "class_path" in value:
+        arguments = ", ".join(f"{name} {in_words(given)}" for name, given in value["init_args"].items())
+        return f"{str(value['class_path']).rpartition('.')[2]} ({arguments})"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {in_words(given)}" for name, given in value.items() if given) or "nothing"
+    if isinstance(value, list | tuple):
+        return " ".join(map(in_words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 @dataclass(frozen=True)
@@ -43,17 +61,18 @@ class Notes:
     num_parameters: dict[str, int]
     dropped: tuple[str, ...]
 
-    def assumed(self, names: Collection[str] | None = None) -> list[str]:
-        """The settings that nothing told, with their values and the flags that change them.
-
-        Args:
-            names: Of the settings of interest; None: all.
-        """
+    def assumed(self, names: Collection[str]) -> list[str]:
+        """Of these settings those that nothing told, with their values and the flags that change them."""
         return [
-            f"{name} {_shown(setting.value)}" + (f" (--{_FLAGS[name]})" if name in _FLAGS else "")
-            for name, setting in self.settings.items()
-            if setting.source == "assumed" and (names is None or name in names)
+            f"{name} {self.shown(name)}" + (f" (--{_FLAGS[name]})" if name in _FLAGS else "")
+            for name in names
+            if self.settings[name].source == "assumed"
         ]
+
+    def shown(self, name: str) -> str:
+        """The value of a setting in words."""
+        value = self.settings[name].value
+        return _DERIVED.get(name, "none") if value is None else in_words(value)
 
 
 def is_original(path: Path) -> bool:
@@ -138,7 +157,7 @@ def model_node(nodes: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[st
         settings: Values of the settings of training.
     """
     adaptive = {"target": settings["ada_target"], "ada_kclips": settings["ada_kclips"], "p": settings["augment_p"]}
-    augment = augment_node(settings["augment"])
+    augment = settings["augment"]
     arguments: dict[str, Any] = {
         **nodes,
         "g_optimizer": _adam(settings, "g_lr"),
@@ -192,11 +211,3 @@ def _dropped(snapshot: Snapshot, remarks: list[str]) -> tuple[str, ...]:
     if isinstance(kwargs, dict) and kwargs.get("num_fp16_res"):
         lines.append("which blocks ran in half precision: autocast decides (trainer.precision)")
     return (*lines, *remarks, *snapshot.skipped)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict) and "class_path" in value:
-        return str(value["class_path"]).rpartition(".")[2]
-    if isinstance(value, dict):
-        return "as listed"
-    return f"{value:g}" if isinstance(value, float) else str(value)

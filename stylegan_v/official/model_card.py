@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from stylegan_v.official.conversion import Notes
 from stylegan_v.official.network_settings import Source
@@ -17,8 +15,6 @@ _SOURCES: dict[Source, str] = {
     "flag": "given by whoever converted it",
     "assumed": "not known: as the original ships it",
 }
-# What a setting without a value means.
-_DERIVED = {"r1_gamma": "0.0002 H W / batch size", "ema_kclips": "10 batch size / 32"}
 
 
 def model_card(snapshot: Snapshot, weights: Weights, notes: Notes, out: str) -> str:
@@ -32,10 +28,9 @@ def model_card(snapshot: Snapshot, weights: Weights, notes: Notes, out: str) -> 
     """
     source = _line(snapshot.path.name)
     rows = "\n".join(f"| {what} | {value} |" for what, value in _facts(snapshot, weights, notes).items())
-    values = {
-        name: _DERIVED.get(name, "none") if s.value is None else _shown(s.value) for name, s in notes.settings.items()
-    }
-    settings = "\n".join(f"| {name} | {values[name]} | {s.source} |" for name, s in notes.settings.items())
+    settings = "\n".join(
+        f"| {name} | {_line(notes.shown(name))} | {setting.source} |" for name, setting in notes.settings.items()
+    )
     return _CARD.format(
         source=source,
         model=MODEL,
@@ -68,17 +63,6 @@ def _spaced(number: int) -> str:
 def _line(text: str) -> str:
     """Text of a file's in one line of a table, without what would be markup there."""
     return " ".join(text.replace("`", "'").replace("|", "/").replace("<", "(").replace(">", ")").split())
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict) and "class_path" in value:
-        arguments = ", ".join(f"{name} {_shown(given)}" for name, given in value["init_args"].items())
-        return _line(f"{str(value['class_path']).rpartition('.')[2]} ({arguments})")
-    if isinstance(value, dict):
-        return _line(", ".join(f"{name} {_shown(given)}" for name, given in value.items() if given) or "nothing")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return _line(value if isinstance(value, str) else json.dumps(value))
 
 
 _CARD = """---

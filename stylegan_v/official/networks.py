@@ -89,22 +89,32 @@ def settings_of(generator: Any, discriminator: Any) -> dict[str, Any]:
         InputError: The original has no such networks; the message says why.
     """
     g, d = _arguments(generator, Generator), _arguments(discriminator, Discriminator)
-    motion = _arguments(g.pop("motion") or _node(MotionEncoder, {"c_dim": "c_dim"}, g), MotionEncoder)
-    conditioning = _arguments(d.pop("conditioning"), ProjectionConditioning)
-    if isinstance(g["resolution"], list | tuple):
-        sides = set(g["resolution"])
-        g["resolution"] = d["resolution"] = sides.pop() if len(sides) == 1 else 0
-    size = g["resolution"]
-    if not isinstance(size, int) or size < 4 or size & (size - 1):
-        raise InputError("resolution: the original holds only squares with a side that is a power of two")
+    motion = _arguments(g["motion"] or _node(MotionEncoder, {"c_dim": "c_dim"}, g), MotionEncoder)
+    conditioning = _arguments(d["conditioning"], ProjectionConditioning)
     if g["motion_input"] is None:
         g["motion_input"] = g["time_conditioning"] == "concat_const"
+
+    settings: dict[str, Any] = {}
     parts = ((g, _GENERATOR), (motion, _MOTION), (d, _DISCRIMINATOR), (conditioning, _CONDITIONING))
-    settings = {setting: given[argument] for given, table in parts for argument, setting in table.items()}
+    for given, table in parts:
+        for argument, setting in table.items():
+            value = _side(given[argument]) if argument == "resolution" else given[argument]
+            if settings.setdefault(setting, value) != value:
+                raise InputError(
+                    f"{setting}: {settings[setting]} and {value}: the original has one for all of its parts"
+                )
     width = min(settings["d_channel_base"] // 4, settings["d_channel_max"])
     if settings["condition_dim"] != width:
         raise InputError(f"conditioning.dim: the original's condition is as wide as its last layers, {width}")
     return settings
+
+
+def _side(resolution: Any) -> int:
+    sides = set(resolution) if isinstance(resolution, list | tuple) else {resolution}
+    side = sides.pop()
+    if sides or not isinstance(side, int) or side < 4 or side & (side - 1):
+        raise InputError("resolution: the original holds only squares with a side that is a power of two")
+    return side
 
 
 def build_generator(settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> Generator:
@@ -149,14 +159,26 @@ def _node(made: type, table: Mapping[str, str], settings: Mapping[str, Any], **p
     return {"class_path": f"stylegan_v.networks.{made.__name__}", "init_args": arguments | parts}
 
 
+_PARTS: Mapping[type, set[str]] = {
+    Generator: {*_GENERATOR, "motion"},
+    MotionEncoder: {*_MOTION},
+    Discriminator: {*_DISCRIMINATOR, "conditioning"},
+    ProjectionConditioning: {*_CONDITIONING},
+}
+
+
 def _arguments(node: Any, made: type) -> dict[str, Any]:
-    """The arguments of a node, with the defaults of its class."""
+    """The arguments of a node, with the defaults of its class; what the original has none of must be left at these."""
     class_path = node.get("class_path") if isinstance(node, dict) else None
     name = str(class_path).rpartition(".")[2]
     if name != made.__name__:
         raise InputError(f"{name if class_path else 'no ' + made.__name__}: the original has only {made.__name__}")
-    parameters = inspect.signature(made).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters} | (node.get("init_args") or {})
+    defaults = {parameter.name: parameter.default for parameter in inspect.signature(made).parameters.values()}
+    given = node.get("init_args") or {}
+    for argument in given.keys() - _PARTS[made]:
+        if given[argument] != defaults.get(argument):
+            raise InputError(f"{argument}: {made.__name__} has it, the original's counterpart has nothing like it")
+    return defaults | given
 
 
 def _load(network: nn.Module, state: Mapping[str, Tensor]) -> Any:

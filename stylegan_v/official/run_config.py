@@ -61,6 +61,6 @@ def as_yaml(config: Mapping[str, Any], notes: Notes, source: str) -> str:
         "Set data.root to the videos to train on; README.md says where each setting comes from.",
         f"  python train.py fit --config {out}/config.yaml --data.root PATH/TO/VIDEOS",
     ]
-    lines += [f"Assumed: {text}" for text in notes.assumed()]
+    lines += [f"Assumed: {text}" for text in notes.assumed(notes.settings)]
     header = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     return header + yaml.safe_dump(dict(config), sort_keys=False, default_flow_style=None, width=120)

@@ -59,6 +59,7 @@ def training_settings(
         settings |= _augmentation(snapshot.augment, remarks)
     elif settings["augment_p"].value is None:
         settings["augment_p"] = Setting(0.0, "assumed")
+    settings["augment"] = Setting(augment_node(settings["augment"].value), settings["augment"].source)
     _drop_derivable(settings, networks["resolution"])
     return settings | _data(snapshot, flags) | _precision(snapshot), remarks
 

@@ -68,6 +68,8 @@ def test_settings_of_nodes_without_arguments_are_the_defaults_of_the_classes() -
         ({"motion": {"class_path": "stylegan_v.networks.Motionless"}}, {}, "Motionless: the original has only"),
         ({}, {"conditioning": {"class_path": "stylegan_v.networks.HypernetworkConditioning"}}, "only Projection"),
         ({}, {"conditioning": None}, "no ProjectionConditioning: the original has only"),
+        ({"resolution": 128}, {}, "resolution: 128 and 256: the original has one"),
+        ({"hypothetical": 3}, {}, "hypothetical: Generator has it, the original's counterpart has nothing like it"),
         (
             {},
             {"conditioning": {"class_path": "stylegan_v.networks.ProjectionConditioning", "init_args": {"dim": 64}}},
