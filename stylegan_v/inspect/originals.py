@@ -8,6 +8,7 @@ from typing import Any
 from errors import InputError
 from stylegan_v.inspect.contents import Contents, OptimizerFacts, Origin, count_not_finite, optimizer_settings
 from stylegan_v.official.conversion import convert, read_original
+from stylegan_v.official.run_config import run_config
 from stylegan_v.official.snapshot import OptimizerState, Snapshot
 
 
@@ -21,21 +22,25 @@ def of_original(path: Path) -> Contents:
         InputError: It is neither, is damaged, or asks for anything but plain values and tensors.
     """
     snapshot = read_original(path)
-    notes, origins, weights = list(snapshot.skipped), {}, None
+    notes, origins, weights, config = list(snapshot.skipped), {}, None, {}
     try:
         weights, found = convert(snapshot)
     except InputError as error:
         notes.append(f"networks cannot be built: {error}")
     else:
         origins = {name: Origin(setting.value, setting.source) for name, setting in found.settings.items()}
-        notes = [*found.dropped, *(f"assumed, as the file does not say: {text}" for text in found.assumed())]
+        config = run_config(weights, found, str(path))
+        notes = [
+            *found.dropped,
+            *(f"assumed, as the file does not say: {text}" for text in found.assumed(found.settings)),
+        ]
     return Contents(
         path,
         "snapshot" if path.suffix == ".pkl" else "official",
         snapshot.networks,
         weights,
         parameters={network: frozenset(names) for network, names in snapshot.parameters.items()},
-        config={"model": weights.model} if weights else {},
+        config=config,
         facts=weights.facts if weights else {},
         sha256=snapshot.sha256,
         optimizers=[_optimizer(name, state, snapshot) for name, state in snapshot.optimizers.items()],

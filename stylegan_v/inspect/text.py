@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+import textwrap
+from collections.abc import Mapping
+from typing import Any
 
-Table = Literal["none", "summary", "all"]
+from stylegan_v.inspect.table import Table, tensor_table
+
 _NAME_WIDTH = 22
-_NUMBERS = ("mean", "std", "min", "max")
+_LINE = 100
+_JOINED = "\N{NO-BREAK SPACE}"  # between a name and its value
+_WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}
+_SECTIONS = ("model", "dataset", "sampling", "training")  # the others are about the machine that it ran on
+_COPIES = ("cfg", "sampling")  # sections that stand elsewhere in the same file too
 
 
 def as_text(report: Mapping[str, Any], table: Table = "summary") -> str:
@@ -24,8 +30,10 @@ def as_text(report: Mapping[str, Any], table: Table = "summary") -> str:
         _titled("progress", _progress(report)),
         _titled("networks", {name: _size(network) for name, network in report["networks"].items()}),
         *(_titled(name, _flat(part)) for name, part in report["settings"].items()),
+        _wrapped("where these come from", _by_source(report["origins"])),
+        _wrapped("the file itself says", _embedded(report["embedded"])),
         _titled("optimisers", {one["network"]: _optimizer(one) for one in report["optimizers"]}),
-        _tensors(report, table),
+        tensor_table(report, table),
         ["notes", *(f"  {note}" for note in report["notes"])] if report["notes"] else [],
         _health(report["health"]),
     ]
@@ -44,6 +52,51 @@ def _lines(values: Mapping[str, Any]) -> list[str]:
 
 def _titled(title: str, values: Mapping[str, Any]) -> list[str]:
     return [title, *_lines(values)] if values else []
+
+
+def _wrapped(title: str, values: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Many names and values in few lines, under a title and a name for each group of them."""
+    lines = [title] if values else []
+    for name, pairs in values.items():
+        text = ", ".join(_JOINED.join(filter(None, (key, _in_brackets(value)))) for key, value in pairs.items())
+        begin, indent = f"  {name:<{_NAME_WIDTH}} ", " " * (_NAME_WIDTH + 3)
+        lines += textwrap.wrap(text, _LINE, initial_indent=begin, subsequent_indent=indent, **_WHOLE_WORDS)
+    return [line.replace(_JOINED, " ") for line in lines]
+
+
+def _by_source(origins: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings under what tells them."""
+    return {
+        source: {name: _brief(origin["value"]) for name, origin in origins.items() if origin["source"] == source}
+        for source in dict.fromkeys(origin["source"] for origin in origins.values())
+    }
+
+
+def _brief(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return str(value["class_path"]).rpartition(".")[2] if "class_path" in value else f"{len(value)} numbers"
+
+
+def _embedded(embedded: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a file of the original says beside its tensors, without copies of its settings inside of its settings."""
+    parts = {name: _leaves(part) for name, part in embedded.items() if name != "config"}
+    config = embedded.get("config", {})
+    parts |= {f"config.{name}": _leaves(config[name]) for name in _SECTIONS if isinstance(config.get(name), Mapping)}
+    parts["config"] = {name: value for name, value in config.items() if not isinstance(value, Mapping)}
+    others = [name for name, value in config.items() if isinstance(value, Mapping) and name not in _SECTIONS]
+    parts["only with --json"] = {f"config.{name}": "" for name in others}
+    return {name: leaves for name, leaves in parts.items() if leaves}
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in tree.items():
+        if not isinstance(value, Mapping):
+            leaves[f"{prefix}{name}"] = value
+        elif name not in _COPIES:
+            leaves |= _leaves(value, f"{prefix}{name}.")
+    return leaves
 
 
 def _header(file: Mapping[str, Any]) -> dict[str, str]:
@@ -115,11 +168,14 @@ def _value(value: Any, joint: str = ", ") -> str:
 def _optimizer(one: Mapping[str, Any]) -> str:
     name = (one["class_path"] or "class not recorded").rpartition(".")[2]
     settings = ", ".join(f"{key} {_in_brackets(value)}" for key, value in one["settings"].items())
-    steps = "" if one["steps"] is None else f", {one['steps']:,} steps"
+    steps = "" if one["steps"] is None else f", {one['steps']:,} step{'s' * (one['steps'] != 1)}"
     return f"{name}: {settings}; {one['num_parameters']} tensors{steps}"
 
 
 def _in_brackets(value: Any) -> str:
+    """A value among others."""
+    if isinstance(value, Mapping):
+        return f"({', '.join(f'{name} {_in_brackets(part)}' for name, part in value.items())})"
     return f"({_value(value)})" if isinstance(value, list) else _value(value)
 
 
@@ -128,46 +184,3 @@ def _health(marks: list[Mapping[str, Any]]) -> list[str]:
         return ["health", "  nothing wrong found"]
     signs = {"bad": "!!", "note": "  "}
     return ["health", *(f"  {signs[mark['level']]} {mark['where']}: {mark['what']}" for mark in marks)]
-
-
-def _tensors(report: Mapping[str, Any], table: Table) -> list[str]:
-    if table == "none":
-        return []
-    if table == "summary":
-        heads = ["module", "tensors", "largest", "values"]
-        rows = [
-            [one["network"], one["module"], str(one["num_tensors"]), _shape(one["largest"])]
-            for one in report["modules"]
-        ]
-    else:
-        heads = ["tensor", "dtype", "shape", "values"]
-        rows = [[one["network"], one["name"], one["dtype"], _shape(one["shape"])] for one in report["tensors"]]
-    spreads = [one["spread"] for one in report["modules" if table == "summary" else "tensors"]]
-    return _table([*heads, *_NUMBERS], [[*row, *_numbers(spread)] for row, spread in zip(rows, spreads, strict=True)])
-
-
-def _shape(shape: list[int]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
-
-
-def _numbers(spread: Mapping[str, Any]) -> list[str]:
-    numbers = ["-" if spread[name] is None else f"{spread[name]:.3g}" for name in _NUMBERS]
-    return [f"{spread['count']:,}", *numbers, f"!! {spread['not_finite']:,} not finite" if spread["not_finite"] else ""]
-
-
-def _table(heads: list[str], rows: Iterable[list[str]]) -> list[str]:
-    """Columns as wide as they must be, networks as headings; the first column stands left, the others right."""
-    rows = list(rows)
-    widths = [max(len(cell) for cell in column) for column in zip(heads, *(row[1:-1] for row in rows), strict=True)]
-    lines, network = [_cells(heads, widths)], None
-    for row in rows:
-        if row[0] != network:
-            network = row[0]
-            lines.append(network)
-        lines.append(f"{_cells(row[1:-1], widths)}  {row[-1]}".rstrip())
-    return lines
-
-
-def _cells(cells: list[str], widths: list[int]) -> str:
-    first, *others = zip(cells, widths, strict=True)
-    return "  ".join([f"  {first[0]:<{first[1]}}", *(f"{cell:>{width}}" for cell, width in others)])

@@ -17,7 +17,10 @@ from stylegan_v.inspect.opening import open_contents
 from stylegan_v.inspect.pictures import motion_strip, sample_grid
 from stylegan_v.inspect.report import describe
 from stylegan_v.inspect.text import as_text
-from stylegan_v.pretrained import load_generator
+from stylegan_v.official.conversion import convert, read_original
+from stylegan_v.official.state_file import write_state
+from stylegan_v.pretrained import load_generator, make_generator
+from tests.conformance.recordings import folder
 from tests.stylegan_v.inspect.files import ROOT
 
 
@@ -63,6 +66,18 @@ def test_every_form_of_the_same_weights_draws_the_same(run: Path, model_folder: 
         main([str(path), "--tensors", "none"])
         folder = path if path.is_dir() else path.parent
         assert np.array_equal(pixels(folder / picture), expected)
+
+
+def test_snapshot_and_state_file_draw_as_their_conversion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = folder("stylegan_v") / "official_style_small.pkl"
+    shutil.copy(sample, tmp_path)
+    weights, _ = convert(read_original(sample))
+    write_state(tmp_path / "state.safetensors", weights)
+    expected = sample_grid(make_generator(weights), 4).permute(1, 2, 0).numpy()
+    for name in (sample.name, "state.safetensors"):
+        main([str(tmp_path / name)])
+        assert np.array_equal(pixels(tmp_path / f"{Path(name).stem}_samples.png"), expected)
+        assert "networks\n  G  " in capsys.readouterr().out
 
 
 def test_options_of_the_pictures(run: Path, tmp_path: Path) -> None:

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from safetensors.torch import save_file
 
 from errors import InputError
 from stylegan_v.inspect.opening import open_contents
-from stylegan_v.weights import write_weights
 from tests.stylegan_v.inspect.files import FACTS, networks_of
 
 
@@ -86,44 +83,6 @@ def test_checkpoint_without_config_is_still_shown(run: Path) -> None:
     found = open_contents(run)
     assert found.weights is None and "carries no config" in found.notes[0]
     assert found.facts["updates"] == 4 and found.tensors["generator_ema"]
-
-
-def test_what_stands_beside_a_checkpoint_and_whether_it_agrees(run: Path) -> None:
-    assert open_contents(run).beside == {"config.yaml": "as in the checkpoint", "generator.safetensors": "none"}
-    networks = {"generator_ema": networks_of(checkpoint_of(run))["generator_ema"]}
-    write_weights(run / "generator.safetensors", networks, FACTS)
-    shutil.copy(run / "last.ckpt", run / "kimg000000.024.ckpt")
-    (run / "config.yaml").write_text("model: null\n")
-    beside = open_contents(run).beside
-    assert beside["config.yaml"] == "differs from the checkpoint"
-    assert "cannot be read" in beside["generator.safetensors"]
-    assert beside["kept checkpoints"] == "kimg000000.024.ckpt"
-
-    (run / "config.yaml").write_text(checkpoint_of(run)["config"])
-    assert open_contents(run).beside["generator.safetensors"] == "of the same update"
-    kept = open_contents(run / "kimg000000.024.ckpt").beside
-    assert kept == {
-        "config.yaml": "as in the checkpoint",
-        "last.ckpt": "of the same update",
-        "generator.safetensors": "of the same update",
-    }
-    write_weights(run / "generator.safetensors", networks, FACTS | {"updates": 1200})
-    assert open_contents(run).beside["generator.safetensors"] == "of another update: 1,200"
-    assert open_contents(run / "generator.safetensors").beside["last.ckpt"] == "of another update: 4"
-    write_weights(run / "generator.safetensors", networks, {})
-    assert open_contents(run).beside["generator.safetensors"] == "of an unknown update"
-
-
-def test_what_is_no_file_of_weights_is_refused(tmp_path: Path, run: Path) -> None:
-    torch.save({"a": 1}, tmp_path / "other.ckpt")
-    (tmp_path / "text.safetensors").write_text("not weights")
-    (tmp_path / "empty.ckpt").write_bytes(b"")
-    save_file({"unet.weight": torch.zeros(2)}, tmp_path / "foreign.safetensors")
-    whole = (run / "last.ckpt").read_bytes()
-    (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
-    for name in ("other.ckpt", "text.safetensors", "empty.ckpt", "foreign.safetensors", "half.ckpt", "none.ckpt"):
-        with pytest.raises(InputError, match=name):
-            open_contents(tmp_path / name)
 
 
 def test_hostile_states_are_refused(run: Path) -> None:

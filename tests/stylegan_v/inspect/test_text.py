@@ -99,7 +99,7 @@ def test_little_is_known_of_some_files() -> None:
             "beside": {},
         }
     }
-    empty = {name: {} for name in ("counters", "networks", "settings")}
+    empty = {name: {} for name in ("counters", "networks", "settings", "origins", "embedded")}
     empty |= {name: [] for name in ("optimizers", "health", "modules", "tensors")}
     text = as_text(report | empty | {"notes": ["one thing"]}, "none")
     assert "sha256" in text and "not recorded" in text and "notes\n  one thing" in text
