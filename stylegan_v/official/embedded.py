@@ -18,7 +18,7 @@ from stylegan_v.official.opcodes import Span, shown
 Plain: TypeAlias = "dict[str, Any] | list[Any] | str | int | float | bool | None"
 
 _MAX_DEPTH = 24
-_MAX_VALUES = 50_000
+_MAX_VALUES = 30_000  # the sample has 2 000
 _MAX_PARENTS = 24
 _LONGEST_KEY = 100
 _LONGEST_LIST = 16  # of numbers among an object's attributes; the original has one of four

@@ -13,7 +13,7 @@ MISSING = "???"  # how the original's settings write a value that was never give
 _REFERENCE = re.compile(r"\$\{([^${}:]+)\}")
 _MAX_CHAIN = 16  # references that lead to references
 _MAX_DEPTH = 48
-_MAX_STEPS = 100_000
+_MAX_STEPS = 30_000
 _LONGEST_TEXT = 4096
 
 

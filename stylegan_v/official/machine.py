@@ -55,6 +55,12 @@ class Vocabulary:
     made: frozenset[str] = frozenset()
     mappings: frozenset[str] = frozenset()
 
+    def check(self, module: str, name: str, position: int) -> None:
+        """Refuses a name that is not among these, and says where it stands."""
+        if name not in self.names.get(module, ()):
+            where = f"{shown(module)}.{shown(name)} at byte {position}"
+            raise InputError(f"{where}: refused, snapshots of StyleGAN-V do not use this name there")
+
 
 @dataclass(frozen=True)
 class Rebuilt:
@@ -80,8 +86,9 @@ def rebuild(source: Source, start: int, stop: int, limits: Limits, vocabulary: V
     Raises:
         InputError: An operation or a name is refused, or a value does not fit where it is used.
     """
-    for _ in operations(source, start, stop, limits):
-        pass  # all are looked at before any is followed
+    for operation in operations(source, start, stop, limits):  # all are looked at before any is followed
+        if operation.name == "GLOBAL":
+            vocabulary.check(*operation.argument, operation.position)
     machine = _Machine(vocabulary)
     end = start
     for operation in operations(source, start, stop, limits):
@@ -164,9 +171,7 @@ class _Machine:
         module, name = self.take(2) if operation.name == "STACK_GLOBAL" else operation.argument
         if not isinstance(module, str) or not isinstance(name, str):
             raise InputError(f"STACK_GLOBAL at byte {operation.position}: a name that is not text")
-        if name not in self.vocabulary.names.get(module, ()):
-            where = f"{shown(module)}.{shown(name)} at byte {operation.position}"
-            raise InputError(f"{where}: refused, snapshots of StyleGAN-V do not use this name")
+        self.vocabulary.check(module, name, operation.position)
         self.stack.append(Name(module, name))
 
     def make(self, operation: Operation) -> None:

@@ -137,9 +137,6 @@ class TensorReader:
     def _read(self, record: Record, name: str) -> Tensor:
         storage, offset, size, stride = self._layout(record, name)
         numel = math.prod(size)
-        self.left -= numel * storage.dtype.itemsize
-        if self.left < 0:
-            raise InputError(f"{name}: the tensors are together larger than the file: refused")
         if numel == 0:
             return torch.empty(size, dtype=storage.dtype)
         reach = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
@@ -147,6 +144,9 @@ class TensorReader:
             raise InputError(
                 f"{name}: size {size}, stride {stride}, offset {offset} leave its {storage.count} elements"
             )
+        self.left -= numel * storage.dtype.itemsize
+        if self.left < 0:
+            raise InputError(f"{name}: the tensors are together larger than the file: refused")
         tensor = torch.as_strided(_elements(storage, offset, reach), size, stride).contiguous()
         return tensor.view(size)  # drops odd strides of axes of length 1
 

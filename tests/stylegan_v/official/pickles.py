@@ -1,4 +1,4 @@
-"""Pickles for tests: written operation by operation, or by the real pickler from classes that only stand in for others."""
+"""Pickles for tests: written operation by operation, or by the real pickler from classes that stand in for others."""
 
 from __future__ import annotations
 
@@ -241,8 +241,8 @@ def written(content: object, path: Path, protocol: int = 3) -> Path:
 class OldSnapshot:
     """A snapshot as an older training would have written it, and what is in it.
 
-    Protocol 3, numpy 1 names, whole numbers as steps, no bookkeeping beyond the four attributes that are always there; with
-    strides of channels-last, a view into a larger storage, half precision, and moments that were left on a GPU.
+    Protocol 3, numpy 1 names, whole numbers as steps, no bookkeeping beyond the four attributes that are always there;
+    with strides of channels-last, a view into a larger storage, half precision, and moments that were left on a GPU.
     """
 
     def __init__(self, stand_ins: StandIns) -> None:
@@ -310,4 +310,3 @@ class OldSnapshot:
         state[copies[1]] = {"step": 7, **{k: s.tensor(v, location="cuda:0") for k, v in moments.items()}}
         group = {"lr": 0.002, "betas": (0.0, 0.99), "eps": 1e-8, "params": copies}
         return s.made(s.adam, defaults={}, state=state, param_groups=[group])
-
