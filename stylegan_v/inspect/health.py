@@ -12,8 +12,10 @@ from torch import Tensor
 
 from stylegan_v.inspect.tensors import TensorRow
 
-# What starts at zero and may stay there: offsets, noise strengths, running means and counters.
-_MAY_BE_ZERO = re.compile(r"(.*\.)?(bias\w*|noise_strength|w_avg|mean_path_length)|ada\..*")
+# What starts at zero and may stay there.
+_MAY_BE_ZERO = re.compile(r"(.*\.)?(bias\w*|noise_strength)")
+# What moves, going by its name, where nothing else tells.
+_MOVES = re.compile(r"(.*\.)?(weight|const|bias)")
 # Layers with a learning rate multiplier of 0.01 keep weights 100 times as large as the ones they compute with.
 _SCALED_UP = re.compile(r"(.*\.)?(mapping\.(layers\.|fc)\d+|motion\w*\.conv\.\d+)\.weight")
 _SCALE_UP = 100.0
@@ -51,15 +53,19 @@ def _not_finite(row: TensorRow) -> Mark | None:
 
 
 def _zero(row: TensorRow) -> Mark | None:
-    if row.spread.rms != 0 or row.spread.not_finite or row.parameter is False or _MAY_BE_ZERO.fullmatch(row.name):
+    if row.spread.rms != 0 or row.spread.not_finite or not _moves(row) or _MAY_BE_ZERO.fullmatch(row.name):
         return None
     return Mark("bad", f"{row.network}.{row.name}", "all zero: nothing passes through it")
+
+
+def _moves(row: TensorRow) -> bool:
+    return bool(_MOVES.fullmatch(row.name)) if row.parameter is None else row.parameter
 
 
 def _large(row: TensorRow) -> Mark | None:
     start = _SCALE_UP if _SCALED_UP.fullmatch(row.name) else 1.0
     rms = row.spread.rms
-    if rms is None or row.parameter is False or rms <= _LARGE * start:
+    if rms is None or not _moves(row) or rms <= _LARGE * start:
         return None
     return Mark("bad", f"{row.network}.{row.name}", f"RMS {rms:.3g}, training starts at about {start:g}: exploding")
 

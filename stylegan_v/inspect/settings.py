@@ -70,7 +70,7 @@ def _motion(motion: nn.Module, state: Mapping[str, Tensor]) -> Settings:
     }
     if isinstance(motion, MotionEncoder):
         v_dim, _, kernel_size = motion.conv[1].weight.shape
-        settings |= {"v_dim": v_dim, "kernel_size": kernel_size}
+        settings |= {"v_dim": v_dim, "kernel_size": kernel_size, "encoding": type(motion.time_encoder).__name__}
     freqs = state.get("synthesis.motion.time_encoder.freqs")
     if freqs is not None and freqs.numel():  # the tensor decides, whatever the config says
         periods = 2 * math.pi / freqs.double()

@@ -33,16 +33,17 @@ def test_values_that_are_not_finite_are_marked_wherever_they_are() -> None:
 def test_zero_is_marked_where_training_never_starts_from_it() -> None:
     (mark,) = marks_of("synthesis.b4.conv1.weight", torch.zeros(3))
     assert "all zero" in mark.what
-    for name in (
-        "fromrgb.bias",
-        "convs.0.noise_strength",
-        "mapping.w_avg",
-        "mean_path_length",
-        "ada.sums",
-        "rnn.bias_ih_l0",
-    ):
-        assert marks_of(name, torch.zeros(3), None) == []
+    for name in ("fromrgb.bias", "convs.0.noise_strength", "rnn.bias_ih_l0"):
+        assert marks_of(name, torch.zeros(3)) == []
     assert marks_of("fourier_coefs", torch.zeros(3), False) == []
+
+
+def test_what_counts_is_not_taken_for_what_moves() -> None:
+    for name in ("ada.updates", "mean_path_length", "mapping.w_avg", "freqs"):
+        assert marks_of(name, torch.zeros(3), None) == marks_of(name, torch.full((3,), 446.0), None) == []
+    for name in ("a.weight", "b.bias", "const"):
+        assert len(marks_of(name, torch.full((3,), 446.0), None)) == 1
+    assert len(marks_of("a.weight", torch.zeros(3), None)) == 1
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def test_settings_of_a_generator_are_those_it_was_made_with() -> None:
         "max_num_frames": 32,
         "v_dim": 8,
         "kernel_size": 3,
+        "encoding": "AcyclicEncoding",
         "num_frequencies": 8,
         "min_period": 16,
         "max_period": 1024,
