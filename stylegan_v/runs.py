@@ -34,6 +34,7 @@ from stylegan_v.checkpoints import (
     replacing,
     write_checkpoint,
 )
+from stylegan_v.transfer.origin import check_source, own_checkpoint
 
 # What a GAN needs and Lightning does otherwise: no epochs, a sampler that shares out clips by itself, own checkpoints.
 TRAINER_DEFAULTS = {
@@ -44,6 +45,8 @@ TRAINER_DEFAULTS = {
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 10,
 }
+
+_INIT_FROM = "model.init_args.init_from"
 
 # What Lightning says on every start and nobody can act on: advertisements, devices that are not there, a switch that no
 # config has, a notice about its own code.
@@ -176,10 +179,17 @@ class RunCLI(LightningCLI):
         config.run_name = _run_name(config.run_name, config.config)
         self.folder = Path(config.runs_dir).expanduser() / config.run_name
         if config.ckpt_path is not None:
-            path = self.folder / LAST if config.ckpt_path == "last" else config.ckpt_path
-            config.ckpt_path = str(find_checkpoint(path))
+            config.ckpt_path = str(self._checkpoint(config, fitting=subcommand == "fit"))
+        elif subcommand == "fit" and (source := config.get(_INIT_FROM)) and not _requeued(self.folder):
+            check_source(source, self.folder)
         if subcommand == "fit" and rank_zero_only.rank == 0:
             self.made = prepare_folder(self.folder, resuming=config.ckpt_path is not None)
+
+    def _checkpoint(self, config: Namespace, *, fitting: bool) -> Path:
+        """The checkpoint that is asked for; to train on, a model that can start from others takes only its own."""
+        if fitting and _INIT_FROM in config:
+            return own_checkpoint(config.ckpt_path, self.folder, config.run_name)
+        return find_checkpoint(self.folder / LAST if config.ckpt_path == "last" else config.ckpt_path)
 
     def instantiate_classes(self) -> None:
         with _constructor_errors():
@@ -243,8 +253,7 @@ def prepare_folder(folder: Path, *, resuming: bool) -> list[Path]:
         InputError: It holds another run.
         OSError: It cannot be written.
     """
-    requeued = SLURMEnvironment.detect() and any(folder.glob("hpc_ckpt_*.ckpt"))  # Lightning resumes these itself
-    if (folder / LAST).exists() and not resuming and not requeued:
+    if (folder / LAST).exists() and not resuming and not _requeued(folder):
         raise InputError(
             f"{folder}: holds a run already: continue it with --ckpt_path last, or choose another --run_name"
         )
@@ -261,6 +270,11 @@ def prepare_folder(folder: Path, *, resuming: bool) -> list[Path]:
     for path in [*remove_stale(folder), *remove_stale(folder / "samples")]:
         rank_zero_info(f"removed {path}, left half-written by an earlier start")
     return made
+
+
+def _requeued(folder: Path) -> bool:
+    """Whether this is a job that SLURM started again: Lightning resumes it by itself."""
+    return SLURMEnvironment.detect() and any(folder.glob("hpc_ckpt_*.ckpt"))
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

@@ -22,6 +22,8 @@ class AdaptiveProbability(nn.Module):
         ada_kclips: Thousands of clips in which p can go from 0 to 1.
         every: Updates between two changes of p.
         p: Where p starts, or stays, in [0, 1].
+        warmup_kclips: Thousands of clips before p first moves: a discriminator that was trained on other videos is not
+            sure of these yet, whether it has too few of them or not.
 
     Raises:
         InputError: A number is out of its range.
@@ -34,14 +36,22 @@ class AdaptiveProbability(nn.Module):
     updates: Tensor
 
     def __init__(
-        self, target: float | None = 0.6, *, ada_kclips: float = 500.0, every: int = 4, p: float = 0.0
+        self,
+        target: float | None = 0.6,
+        *,
+        ada_kclips: float = 500.0,
+        every: int = 4,
+        p: float = 0.0,
+        warmup_kclips: float = 0.0,
     ) -> None:
         super().__init__()
         if not 0 <= p <= 1:
             raise InputError(f"ada.p is {p}: give a probability between 0 and 1")
         if every < 1 or ada_kclips <= 0:
             raise InputError(f"ada.every is {every}, ada.ada_kclips is {ada_kclips}: both must be positive")
-        self.target, self.ada_kclips, self.every = target, ada_kclips, every
+        if warmup_kclips < 0:
+            raise InputError(f"ada.warmup_kclips is {warmup_kclips}: give 0 or more")
+        self.target, self.ada_kclips, self.every, self.warmup_kclips = target, ada_kclips, every, warmup_kclips
         self.register_buffer("p", torch.tensor(float(p)))
         # (sum of signs, count) of D(real): of this rank since the last update, and of all ranks since the last change.
         self.register_buffer("pending", torch.zeros(2))
@@ -71,7 +81,7 @@ class AdaptiveProbability(nn.Module):
         self.updates += 1
         # Without a branch: the host does not wait for the device.
         due = self.updates % self.every == 0
-        self._adjust(due)
+        self._adjust(due & (self.updates * num_clips > 1000 * self.warmup_kclips))
         self.sums.mul_(~due)
         self.clips.mul_(~due)
 

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from stylegan_v.networks import Generator, LSTMMotion, Motion, MotionEncoder
-from stylegan_v.networks.motion import AcyclicEncoding
 from stylegan_v.networks.synthesis import SynthesisBlock, SynthesisNetwork, ToRGB
 from stylegan_v.transfer.inputs import Inputs, joined, labels, same, unrelated
 from stylegan_v.transfer.layers import layer, mlp, styled
@@ -44,25 +43,34 @@ def _fill_encoder(ledger: Ledger, new: MotionEncoder, old: MotionEncoder) -> boo
     alike = layer(ledger, new.conv[0], old.conv[0], noise)
     alike &= ledger.take(new.conv[1], old.conv[1])
     encoding, source = new.time_encoder, old.time_encoder
-    for name in ("periods_predictor", "phase_predictor", "aligners_predictor"):
-        alike &= ledger.take(getattr(encoding, name), getattr(source, name))
+    predictors = dict(source.named_children())
+    for name, predictor in encoding.named_children():
+        alike &= ledger.take(predictor, predictors.get(name, source))
     if alike:
         _fill_frequencies(ledger, encoding, source)
-        if new.distance != old.distance:
-            ledger.notes.append(
-                f"motion.distance was {old.distance} in the source and is {new.distance}: motion runs at another speed"
-            )
+        ledger.notes += _other_speeds(new, old)
     return alike
 
 
-def _fill_frequencies(ledger: Ledger, new: AcyclicEncoding, old: AcyclicEncoding) -> None:
+def _fill_frequencies(ledger: Ledger, new: nn.Module, old: nn.Module) -> None:
     """Frequencies as the source has them, to the last bit, unless the config asks for others."""
-    names = ["freqs", "phase_scales"]
-    if all(torch.allclose(ledger.fresh(new, name), getattr(old, name), rtol=1e-4) for name in names):
+    known = dict(old.named_buffers(recurse=False))
+    names = [name for name, _ in new.named_buffers(recurse=False) if name in known]
+    if all(torch.allclose(ledger.fresh(new, name), known[name], rtol=1e-4) for name in names):
         ledger.take(new, old, names)
     else:
         ledger.anew(new, "follows the config")
         ledger.notes.append("motion.min_period or max_period differs from the source: motion runs at another speed")
+
+
+def _other_speeds(new: MotionEncoder, old: MotionEncoder) -> list[str]:
+    notes = []
+    if new.distance != old.distance:
+        notes.append(f"motion.distance was {old.distance} and is {new.distance}: motion runs at another speed")
+    if type(new.time_encoder) is not type(old.time_encoder):
+        kinds = [type(side.time_encoder).__name__ for side in (old, new)]
+        notes.append(f"time was encoded by {kinds[0]} and is by {kinds[1]}: motion has to be learned again in part")
+    return notes
 
 
 def _fill_recurrence(ledger: Ledger, new: LSTMMotion, old: LSTMMotion) -> bool:
@@ -100,6 +108,8 @@ def fill_synthesis(ledger: Ledger, new: SynthesisNetwork, old: SynthesisNetwork,
     styles = joined(same(w_dim), _embedding(new, old, moves_alike, *in_styles))
 
     # Features are sound up to the first convolution that starts anew; what is drawn from others starts at nothing.
+    if "sum_w" in {new.time_conditioning, old.time_conditioning} and new.time_conditioning != old.time_conditioning:
+        ledger.notes.append("time is added to every style in one of the two networks only: frames change with it")
     sound = began_sound = True
     for number, (name, block) in enumerate(new.blocks.items()):
         source = _counterpart(new, old, name)

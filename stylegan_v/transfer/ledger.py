@@ -47,8 +47,8 @@ class Ledger:
         fits = all(value is not None and value.shape == self._tensor(new, n).shape for n, value in sources.items())
         for name, source in sources.items():
             shape = None if source is None else source.shape
+            self._used.add(self._prefixes[old] + name)  # or told of in its counterpart's row
             if fits:
-                self._used.add(self._prefixes[old] + name)
                 self._fill(new, name, source, "taken", shape)
             else:
                 same = source is not None and source.shape == self._tensor(new, name).shape

@@ -48,15 +48,20 @@ def transfer(weights: Weights, networks: Mapping[str, nn.Module]) -> Table:
         source = next((source for source in _SOURCES[name] if source in weights.networks), None)
         if source is None:
             notes.append(f"{weights.path} holds no {name}: it starts anew")
-            rows += [Row(name, tensor, "new", None, tuple(value.shape)) for tensor, value in new.state_dict().items()]
+            rows += _all_new(name, new)
             continue
         ledger = Ledger(name, _source(weights, source), new)
         with torch.no_grad():
-            _fill(ledger)
+            fill(ledger)
         rows += ledger.rows()
         notes += [note for note in [*ledger.notes, *_frozen_but_new(ledger)] if note not in notes]
     _check_common(weights, rows)
     return Table(weights.path, rows, _clips_seen(weights.facts), notes)
+
+
+def _all_new(name: str, network: nn.Module) -> list[Row]:
+    how = "the source has none"
+    return [Row(name, tensor, "new", None, tuple(v.shape), how) for tensor, v in network.state_dict().items()]
 
 
 def _clips_seen(facts: Mapping[str, Any]) -> int | None:
@@ -64,7 +69,8 @@ def _clips_seen(facts: Mapping[str, Any]) -> int | None:
     return facts["num_clips"] + facts.get("past_clips", 0) if "num_clips" in facts else None
 
 
-def _fill(ledger: Ledger) -> None:
+def fill(ledger: Ledger) -> None:
+    """Fills a network by the rules for its kind; one of an unknown kind is taken whole or not at all."""
     new, old = ledger.new, ledger.old
     if isinstance(new, Generator) and isinstance(old, Generator):
         fill_generator(ledger, new, old)

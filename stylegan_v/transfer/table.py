@@ -12,6 +12,7 @@ from typing import Literal
 
 Outcome = Literal["taken", "adapted", "new", "unused"]
 _MAX_LINES = 20
+_MAX_MODULES = 3
 
 
 @dataclass(frozen=True)
@@ -75,19 +76,22 @@ class Table:
         return [*lines, *told, *self.notes]
 
     def _changes(self) -> list[str]:
-        """One line per module and reason; the averaged generator fares as the generator does."""
-        changed = [row for row in self.rows if row.outcome in ("adapted", "new") and row.network != "generator_ema"]
-        lines = []
-        for (network, module, outcome, how), group in groupby(changed, _kind):
-            rows = list(group)
-            name = rows[0].name if len(rows) == 1 else f"{module}.* ({len(rows)} tensors)"
-            lines.append(f"  {network}.{name}: {outcome}{': ' * bool(how)}{how}")
-        return lines
+        """One line per outcome and reason, with its modules; the averaged generator fares as the generator does."""
+        groups: dict[tuple[str, Outcome, str], list[str]] = {}
+        for row in self.rows:
+            if row.outcome in ("adapted", "new") and row.network != "generator_ema":
+                groups.setdefault((row.network, row.outcome, row.how), []).append(row.name)
+        return [
+            f"  {network}: {outcome}, {how}: {_modules(names)}" if how else f"  {network}: {outcome}: {_modules(names)}"
+            for (network, outcome, how), names in groups.items()
+        ]
 
 
-def _kind(row: Row) -> tuple[str, str, Outcome, str]:
-    """Rows of one kind make one line of the summary: neighbours in a block that fared alike."""
-    return row.network, ".".join(row.name.split(".")[:-1][:3]), row.outcome, row.how
+def _modules(names: list[str]) -> str:
+    """The modules of tensors, as many as fit in a line."""
+    modules = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+    shown = modules[:_MAX_MODULES]
+    return ", ".join([*shown, f"{len(modules) - len(shown)} more"] if len(shown) < len(modules) else shown)
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:
