@@ -91,7 +91,7 @@ def _fill_time_encoder(ledger: Ledger, new: TimeDistanceEncoding, old: TimeDista
     if ledger.fresh(new, "fourier_coefs").equal(old.fourier_coefs):
         ledger.take(new, old, ["fourier_coefs"])
     else:
-        ledger.adapt(new, "fourier_coefs", ledger.fresh(new, "fourier_coefs"), "follows the config", old)
+        ledger.start(new, "fourier_coefs", ledger.fresh(new, "fourier_coefs"), "follows the config")
 
 
 def conditions(new: Conditioning, old: Conditioning) -> Inputs:
