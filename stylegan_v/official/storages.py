@@ -101,22 +101,22 @@ class TensorReader:
     """Tensors out of records of a pickle: what it returns is contiguous, on the CPU, and shares nothing with the file.
 
     Args:
-        budget: Most bytes of tensors that it hands out; a file cannot hold more than its own size.
+        budget: Most bytes that it reads; in a file where no two tensors share any, that is its size.
     """
 
     def __init__(self, budget: int) -> None:
         self.left = budget
-        self._storages: dict[int, Storage] = {}  # by the position of their bytes
-        self._tensors: dict[int, tuple[Record, Tensor]] = {}  # by the identity of their records, which stay alive
+        self._storages: dict[Span, Storage] = {}
+        self._tensors: dict[Record, Tensor] = {}
 
     def storage(self, record: Record) -> Storage:
         """What a `_load_from_bytes` record holds."""
         stream = record.args[0] if len(record.args) == 1 else None
         if not isinstance(stream, Span):
             raise InputError("a storage is not made of bytes: the file is damaged")
-        if stream.start not in self._storages:
-            self._storages[stream.start] = read_storage(stream)
-        return self._storages[stream.start]
+        if stream not in self._storages:
+            self._storages[stream] = read_storage(stream)
+        return self._storages[stream]
 
     def tensor(self, value: object, name: str) -> Tensor:
         """The tensor of a parameter's or a tensor's record.
@@ -130,9 +130,9 @@ class TensorReader:
             record = record.args[0]
         if not isinstance(record, Record) or record.kind != "_rebuild_tensor_v2":
             raise InputError(f"{shown(name)} is not a tensor: the file is damaged")
-        if id(record) not in self._tensors:
-            self._tensors[id(record)] = (record, self._read(record, shown(name)))
-        return self._tensors[id(record)][1]
+        if record not in self._tensors:
+            self._tensors[record] = self._read(record, shown(name))
+        return self._tensors[record]
 
     def _read(self, record: Record, name: str) -> Tensor:
         storage, offset, size, stride = self._layout(record, name)
@@ -144,11 +144,11 @@ class TensorReader:
             raise InputError(
                 f"{name}: size {size}, stride {stride}, offset {offset} leave its {storage.count} elements"
             )
-        self.left -= numel * storage.dtype.itemsize
+        self.left -= max(reach, numel) * storage.dtype.itemsize  # what is read, and what is made of it
         if self.left < 0:
             raise InputError(f"{name}: the tensors are together larger than the file: refused")
-        tensor = torch.as_strided(_elements(storage, offset, reach), size, stride).contiguous()
-        return tensor.view(size)  # drops odd strides of axes of length 1
+        view = torch.as_strided(_elements(storage, offset, reach), size, stride)
+        return torch.empty(size, dtype=storage.dtype).copy_(view)
 
     def _layout(self, record: Record, name: str) -> tuple[Storage, int, tuple[int, ...], tuple[int, ...]]:
         if len(record.args) < 4 or not isinstance(record.args[0], Record):

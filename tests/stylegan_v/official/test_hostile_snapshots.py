@@ -598,5 +598,30 @@ def test_hostile_files_are_refused_within_200_mib(stand_ins: StandIns, content: 
     assert [line.split(": ")[:2] for line in lines] == [["refused", str(path)] for path in paths], done.stdout
 
 
+_GROWTH = """
+import resource, sys
+from stylegan_v.official.snapshot import read_snapshot
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+snapshot = read_snapshot(sys.argv[1])
+print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts memory as Linux does")
+def test_reading_takes_little_more_memory_than_the_file_has(stand_ins: StandIns, tmp_path: Path) -> None:
+    module = {
+        name: stand_ins.module(buffers={f"b{i}": torch.randn(1_000_000) for i in range(8)})
+        for name in ("G", "D", "G_ema")
+    }
+    path = written(module, tmp_path / "large.pkl", protocol=4)
+    size = path.stat().st_size
+    command = [sys.executable, "-c", _GROWTH, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert size > 96_000_000
+    assert int(done.stdout) < 1.2 * size
+
+
 def test_a_valid_file_is_still_read_after_all_this(content: dict[str, Any], tmp_path: Path) -> None:
     assert read_snapshot(written(content, tmp_path / "good.pkl")).stats["cur_nimg"] == 192
