@@ -21,7 +21,7 @@ class Flags:
         max_num_frames: Longest stretch of a video, in frames, that training looked at; the discriminator tells it,
             unless it takes single frames.
         time_conditioning: Where time enters the generator.
-        conv_clamp: Largest absolute value of features; inf: none.
+        conv_clamp: Largest absolute value of features, or the word none.
         mbstd_group_size: Clips in a group of the minibatch standard deviation.
         fps: Frames per second of the training data.
         data: Folder, zip or store with videos that config.yaml names.
@@ -30,7 +30,7 @@ class Flags:
     motion_z_distance: int | None = None
     max_num_frames: int | None = None
     time_conditioning: Literal["concat_const", "concat_w", "sum_w"] | None = None
-    conv_clamp: float | None = None
+    conv_clamp: float | Literal["none"] | None = None
     mbstd_group_size: int | None = None
     fps: float | None = None
     data: str | None = None
@@ -40,11 +40,9 @@ class Flags:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         given = {name: value for name, value in values.items() if value is not None}
         for name, value in given.items():
-            if isinstance(value, int | float) and not value > 0:
+            if isinstance(value, int | float) and not 0 < value < math.inf:
                 raise InputError(f"{name}: {value} is not possible: give a number above 0")
-        if math.isinf(given.get("fps", 0.0)):
-            raise InputError("fps: give a finite number of frames per second")
         clamp = given.pop("conv_clamp", None)
         if clamp is not None:
-            given |= dict.fromkeys(("g_conv_clamp", "d_conv_clamp"), None if math.isinf(clamp) else clamp)
+            given |= dict.fromkeys(("g_conv_clamp", "d_conv_clamp"), None if clamp == "none" else clamp)
         return given

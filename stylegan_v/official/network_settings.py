@@ -149,7 +149,7 @@ def join(tensors: Mapping[str, Any], embedded: Mapping[str, Any], flags: Mapping
         for name in tensors.keys() & given.keys():
             if given[name] != tensors[name]:
                 remedy = "leave it out" if given is flags else "the file is damaged, or of another program"
-                raise InputError(f"{name}: the tensors say {tensors[name]}, {source} says {given[name]}: {remedy}")
+                raise InputError(f"{name}: {tensors[name]} by the tensors, {given[name]} by {source}: {remedy}")
     distance, concat_res = max(round(tensors["min_period"]), 1), min(16, tensors["resolution"] // 2)
     assumed = {**_ASSUMED, "motion_z_distance": distance, "concat_res": concat_res}
     joined = {name: Setting(value, "assumed") for name, value in assumed.items()}

@@ -22,11 +22,11 @@ from stylegan_v.official.names import (
     to_official,
     to_ours,
 )
-from tests.conformance.recordings import folder
+from tests.stylegan_v.official.converted import RECORDED
 
 STATES = [
     (path, prefix)
-    for path in sorted(folder("stylegan_v").glob("*.npz"))
+    for path in sorted(RECORDED.glob("*.npz"))
     for prefix in ("G", "D", "state/G", "state/D", "state/G_ema")
     if any(key.startswith(f"{prefix}/") for key in np.load(path, allow_pickle=False).files)
 ]
@@ -41,7 +41,7 @@ def recorded(path: Path, prefix: str) -> dict[str, Tensor]:
 
 def official_256(net: str) -> dict[str, Tensor]:
     """The recorded table of the full-size network, without memory."""
-    rows = json.loads((folder("stylegan_v") / "official_256_parameters.json").read_text())[net]
+    rows = json.loads((RECORDED / "official_256_parameters.json").read_text())[net]
     empty = {row["name"]: torch.empty(row["shape"], device="meta") for row in rows}
     return {name: filter_1331() if is_filter(name) else tensor for name, tensor in empty.items()}
 
