@@ -599,12 +599,18 @@ def test_hostile_files_are_refused_within_200_mib(stand_ins: StandIns, content: 
 
 
 _GROWTH = """
-import resource, sys
+import sys
+from pathlib import Path
 from stylegan_v.official.snapshot import read_snapshot
 
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def memory(key):
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
+    return 1024 * int(line.split()[1])
+
+before = memory("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")  # the highest so far is now
 snapshot = read_snapshot(sys.argv[1])
-print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
+print(memory("VmHWM") - before)
 """
 
 
@@ -620,7 +626,7 @@ def test_reading_takes_little_more_memory_than_the_file_has(stand_ins: StandIns,
     command = [sys.executable, "-c", _GROWTH, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert size > 96_000_000
-    assert int(done.stdout) < 1.2 * size
+    assert 0.8 * size < int(done.stdout) < 1.2 * size
 
 
 def test_a_valid_file_is_still_read_after_all_this(content: dict[str, Any], tmp_path: Path) -> None:
