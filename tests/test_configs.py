@@ -42,7 +42,7 @@ TOTALS = {  # parameters of (generator, discriminator)
         ("ffs_official", "sky_timelapse_official", "ucf101_official", "rainbow_jelly_official"), OFFICIAL_256
     ),
     "mead_official": (38_444_283, 30_384_416),
-    **dict.fromkeys(("ffs", "sky_timelapse", "ucf101", "rainbow_jelly", "custom"), OURS_256),
+    **dict.fromkeys(("ffs", "sky_timelapse", "ucf101", "rainbow_jelly", "custom", "finetune_256"), OURS_256),
     "mead": (38_444_283, 32_115_713),
     "mocogan_sg2": (29_619_157, OFFICIAL_256[1]),
     **dict.fromkeys(("image_pretrain_256", "image_pretrain_frames_256"), IMAGES_256),
@@ -180,7 +180,7 @@ def _train_one_update(name: str, batch_size: int, accelerator: str = "cpu", **ch
     """One update of a config's networks on sprites; also returns the parameters from before."""
     config = _read(name)
     model, data = config["model"]["init_args"], config["data"]["init_args"]
-    model |= {"num_micro_batches": 1, "total_kimg": 0.001, **changes}
+    model |= {"num_micro_batches": 1, "total_kimg": 0.001, "init_from": None, **changes}
     model["discriminator"]["init_args"]["mbstd_group_size"] = batch_size
     model["ada"]["init_args"]["p"] = 0.5  # a run begins with 0, which leaves the transforms out
     one_frame = {"class_path": "datasets.frame_sampling.RandomSpans", "init_args": {"num_frames": 1}}
