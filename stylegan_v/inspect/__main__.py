@@ -6,6 +6,8 @@ not postponed in this file: to read postponed ones, the parser would import what
 
 import json as json_text
 import math
+import os
+import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
@@ -141,15 +143,19 @@ class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
 
 def main(args: Sequence[str] | None = None) -> None:
     """The command: its flags and their help come from `look`."""
-    with clear_errors("inspect"):
-        auto_cli(
-            look,
-            args=args,
-            parser_class=Parser,
-            prog="python -m stylegan_v.inspect",
-            description=_DESCRIPTION,
-            formatter_class=_Help,
-        )
+    try:
+        with clear_errors("inspect"):
+            auto_cli(
+                look,
+                args=args,
+                parser_class=Parser,
+                prog="python -m stylegan_v.inspect",
+                description=_DESCRIPTION,
+                formatter_class=_Help,
+            )
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

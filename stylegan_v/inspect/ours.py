@@ -49,9 +49,10 @@ def of_checkpoint(path: Path) -> Contents:
     checkpoint = read_checkpoint(path, mmap=True)
     weights = _weights(path, notes)
     config = read_config(checkpoint, path) if isinstance(checkpoint.get("config"), str) else {}
-    facts = checkpoint_facts(checkpoint, config)
     counters = checkpoint.get("counters")
-    bad = counters.get("bad_in_a_row") if isinstance(counters, dict) else None
+    counters = counters if isinstance(counters, dict) else {}
+    past, bad = counters.get("past_clips"), counters.get("bad_in_a_row")
+    facts = ({"past_clips": past} if isinstance(past, int) and past else {}) | checkpoint_facts(checkpoint, config)
     versions = {"pytorch-lightning": checkpoint.get("pytorch-lightning_version")}
     return Contents(
         path,

@@ -90,7 +90,8 @@ def _sha256(path: Path) -> str:
 
 def _counters(contents: Contents) -> dict[str, Any]:
     facts = contents.facts
-    found = {name: facts[name] for name in ("updates", "num_clips", "num_frames", "fps", "augment_p") if name in facts}
+    names = ("updates", "num_clips", "num_frames", "past_clips", "fps", "augment_p")
+    found = {name: facts[name] for name in names if name in facts}
     if "num_clips" in facts:
         found["kclips"] = facts["num_clips"] / 1000
     if "num_frames" in facts:

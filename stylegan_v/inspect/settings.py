@@ -108,7 +108,7 @@ def training_settings(config: Mapping[str, Any]) -> Settings:
     """
     model, data = _arguments(config.get("model")), _arguments(config.get("data"))
     known = ("r1_gamma", "r1_every", "ema_kclips", "ema_rampup", "total_kimg", "num_micro_batches", "freeze_d")
-    settings: Settings = {name: model[name] for name in known if name in model}
+    settings: Settings = {name: model[name] for name in (*known, "init_from") if name in model}
     batch, sides = data.get("batch_size"), _sides(_arguments(model.get("generator")).get("resolution"))
     if _is_count(batch):
         settings["batch_size"] = batch

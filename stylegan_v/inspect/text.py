@@ -121,6 +121,8 @@ def _progress(report: Mapping[str, Any]) -> dict[str, str]:
         known = isinstance(total, (int, float)) and total > 0
         share = f", {counters['kimg'] / total:.1%} of total_kimg {total:g}" if known else ""
         found["kimg"] = f"{counters['kimg']:.3f} ({counters['num_frames']:,} frames{share})"
+    if counters.get("past_clips"):
+        found["kclips before"] = f"{counters['past_clips'] / 1000:.3f}, of the weights it started from"
     if "augment_p" in counters:
         found["ADA p"] = f"{counters['augment_p']:.4g}"
     if "fps" in counters:

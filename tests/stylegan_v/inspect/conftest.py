@@ -10,8 +10,11 @@ import pytest
 import torch
 
 import train
-from stylegan_v.weights import write_weights
-from tests.stylegan_v.inspect.files import CONFIG, FACTS, networks_of
+from stylegan_v.official.conversion import convert
+from stylegan_v.official.snapshot import Snapshot, read_snapshot
+from stylegan_v.official.state_file import write_state
+from stylegan_v.weights import Weights, write_weights
+from tests.stylegan_v.inspect.files import CONFIG, FACTS, SNAPSHOT, networks_of
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +57,24 @@ def generator_file(run: Path, tmp_path: Path) -> Path:
     networks = networks_of(torch.load(run / "last.ckpt", weights_only=True))
     write_weights(folder / "generator.safetensors", {"generator_ema": networks["generator_ema"]}, FACTS)
     return folder / "generator.safetensors"
+
+
+@pytest.fixture(scope="session")
+def snapshot() -> Snapshot:
+    """The recorded snapshot of the original, read once; not to be changed."""
+    if not SNAPSHOT.is_file():
+        pytest.skip(f"the set {SNAPSHOT.parent} has no {SNAPSHOT.name}")
+    return read_snapshot(SNAPSHOT)
+
+
+@pytest.fixture(scope="session")
+def converted(snapshot: Snapshot) -> Weights:
+    """Its networks under our names; not to be changed."""
+    return convert(snapshot)[0]
+
+
+@pytest.fixture
+def state_file(converted: Weights, tmp_path: Path) -> Path:
+    """Its networks in a file of the original's names."""
+    write_state(tmp_path / "state.safetensors", converted)
+    return tmp_path / "state.safetensors"

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.conformance.recordings import folder
+
+SNAPSHOT = folder("stylegan_v") / "official_style_small.pkl"
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = ROOT / "configs" / "stylegan_v" / "tiny.yaml"
 FACTS = {"updates": 4, "num_clips": 16, "num_frames": 48, "fps": 25.0, "augment_p": 0.0}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -17,11 +18,9 @@ from stylegan_v.inspect.opening import open_contents
 from stylegan_v.inspect.pictures import motion_strip, sample_grid
 from stylegan_v.inspect.report import describe
 from stylegan_v.inspect.text import as_text
-from stylegan_v.official.conversion import convert, read_original
-from stylegan_v.official.state_file import write_state
 from stylegan_v.pretrained import load_generator, make_generator
-from tests.conformance.recordings import folder
-from tests.stylegan_v.inspect.files import ROOT
+from stylegan_v.weights import Weights
+from tests.stylegan_v.inspect.files import ROOT, SNAPSHOT
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -68,16 +67,17 @@ def test_every_form_of_the_same_weights_draws_the_same(run: Path, model_folder: 
         assert np.array_equal(pixels(folder / picture), expected)
 
 
-def test_snapshot_and_state_file_draw_as_their_conversion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sample = folder("stylegan_v") / "official_style_small.pkl"
-    shutil.copy(sample, tmp_path)
-    weights, _ = convert(read_original(sample))
-    write_state(tmp_path / "state.safetensors", weights)
-    expected = sample_grid(make_generator(weights), 4).permute(1, 2, 0).numpy()
-    for name in (sample.name, "state.safetensors"):
-        main([str(tmp_path / name)])
-        assert np.array_equal(pixels(tmp_path / f"{Path(name).stem}_samples.png"), expected)
+def test_snapshot_and_state_file_draw_as_their_conversion(
+    converted: Weights, state_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copy(SNAPSHOT, state_file.parent))
+    expected = sample_grid(make_generator(converted), 4).permute(1, 2, 0).numpy()
+    for path in (copy, state_file):
+        main([str(path)])
+        assert np.array_equal(pixels(path.with_name(f"{path.stem}_samples.png")), expected)
         assert "networks\n  G  " in capsys.readouterr().out
+    pictures = ["official_style_small_samples.png", "state_samples.png"]
+    assert sorted(path.name for path in copy.parent.iterdir()) == sorted([copy.name, state_file.name, *pictures])
 
 
 def test_options_of_the_pictures(run: Path, tmp_path: Path) -> None:
@@ -174,8 +174,18 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[
             return os.mkdir, (str(tmp_path / "made"),)
 
     torch.save({"state_dict": {"a": Hostile()}}, tmp_path / "hostile.ckpt")
+    (tmp_path / "hostile.pkl").write_bytes(pickle.dumps({"G": Hostile()}, protocol=4))
     assert "not a checkpoint" in refusal(capsys, str(tmp_path / "hostile.ckpt"))
+    assert "posix.mkdir" in refusal(capsys, str(tmp_path / "hostile.pkl"))
     assert not (tmp_path / "made").exists()
+
+
+def test_reader_that_has_seen_enough_ends_it_quietly(run: Path) -> None:
+    command = [sys.executable, "-m", "stylegan_v.inspect", str(run), "--grid", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 def test_help_teaches_and_loads_nothing_that_only_work_needs() -> None:

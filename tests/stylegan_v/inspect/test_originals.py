@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +13,17 @@ from stylegan_v.inspect.contents import Contents
 from stylegan_v.inspect.opening import open_contents
 from stylegan_v.inspect.report import describe
 from stylegan_v.inspect.text import as_text
-from stylegan_v.official.conversion import convert
-from stylegan_v.official.snapshot import read_snapshot
-from stylegan_v.official.state_file import write_state
-from tests.conformance.recordings import folder
-
-SAMPLE = folder("stylegan_v") / "official_style_small.pkl"
-pytestmark = pytest.mark.skipif(not SAMPLE.is_file(), reason=f"the set {SAMPLE.parent} has no {SAMPLE.name}")
+from stylegan_v.official.snapshot import Snapshot
+from tests.stylegan_v.inspect.files import SNAPSHOT
 
 
 @pytest.fixture(scope="module")
-def contents() -> Contents:
-    return open_contents(SAMPLE)
-
-
-@pytest.fixture
-def state_file(tmp_path: Path) -> Path:
-    weights, _ = convert(read_snapshot(SAMPLE))
-    write_state(tmp_path / "state.safetensors", weights)
-    return tmp_path / "state.safetensors"
+def contents(snapshot: Snapshot) -> Contents:
+    return open_contents(SNAPSHOT)
 
 
 def test_tensors_of_a_snapshot_are_the_recorded_ones(contents: Contents) -> None:
-    with np.load(SAMPLE.with_name("official_style_small_expected.npz")) as recorded:
+    with np.load(SNAPSHOT.with_name("official_style_small_expected.npz")) as recorded:
         prefixes = {"G": "state/G/", "D": "state/D/", "G_ema": "state/G_ema/"}
         for network, prefix in prefixes.items():
             expected = {name.removeprefix(prefix): recorded[name] for name in recorded if name.startswith(prefix)}
@@ -44,9 +31,9 @@ def test_tensors_of_a_snapshot_are_the_recorded_ones(contents: Contents) -> None
             assert all(np.array_equal(contents.tensors[network][name], value) for name, value in expected.items())
 
 
-def test_counters_and_optimizers_of_a_snapshot(contents: Contents) -> None:
+def test_counters_and_optimizers_of_a_snapshot(contents: Contents, snapshot: Snapshot) -> None:
     report = describe(contents)
-    assert report["file"]["kind"] == "snapshot" and report["file"]["sha256"] == read_snapshot(SAMPLE).sha256
+    assert report["file"]["kind"] == "snapshot" and report["file"]["sha256"] == snapshot.sha256
     counters = report["counters"]
     assert (counters["updates"], counters["kimg"], counters["kclips"], counters["fps"]) == (26, 5.004, 1.668, 30)
     found = {one["network"]: one for one in report["optimizers"]}
@@ -70,8 +57,7 @@ def test_settings_say_where_they_come_from(contents: Contents) -> None:
     assert "vis: not needed" in report["notes"]
 
 
-def test_what_the_file_says_of_itself_is_shown(contents: Contents) -> None:
-    snapshot = read_snapshot(SAMPLE)
+def test_what_the_file_says_of_itself_is_shown(contents: Contents, snapshot: Snapshot) -> None:
     report = describe(contents)
     embedded = report["embedded"]
     assert embedded["stats"] == snapshot.stats and embedded["augment"]["xint_max"] == 0.125
@@ -124,8 +110,8 @@ def test_networks_that_cannot_be_converted_are_still_shown(state_file: Path, tmp
     assert report["settings"] == {}
 
 
-def test_damaged_snapshots_are_refused(tmp_path: Path) -> None:
-    whole = SAMPLE.read_bytes()
+def test_damaged_snapshots_are_refused(snapshot: Snapshot, tmp_path: Path) -> None:
+    whole = SNAPSHOT.read_bytes()
     for name, content in (("half.pkl", whole[: len(whole) // 2]), ("empty.pkl", b""), ("text.pkl", b"hello")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=name):
@@ -139,9 +125,3 @@ def test_average_that_never_moved_is_marked(state_file: Path, tmp_path: Path) ->
     assert [mark["where"] for mark in describe(open_contents(tmp_path / "same.safetensors"))["health"]] == [
         "averaged generator"
     ]
-
-
-def test_nothing_is_left_beside_a_file_that_is_only_opened(tmp_path: Path) -> None:
-    shutil.copy(SAMPLE, tmp_path / "snapshot.pkl")
-    describe(open_contents(tmp_path / "snapshot.pkl"))
-    assert [path.name for path in tmp_path.iterdir()] == ["snapshot.pkl"]

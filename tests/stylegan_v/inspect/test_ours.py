@@ -32,6 +32,14 @@ def test_checkpoint_of_a_run(run: Path) -> None:
     assert found.notes == []
 
 
+def test_clips_of_the_weights_a_run_started_from_are_told(run: Path) -> None:
+    checkpoint = checkpoint_of(run)
+    for past, told in ((300, {"past_clips": 300}), (0, {}), (None, {})):
+        checkpoint["counters"]["past_clips"] = past
+        torch.save(checkpoint, run / "last.ckpt")
+        assert {name: n for name, n in open_contents(run).facts.items() if name == "past_clips"} == told
+
+
 def test_optimizers_of_a_checkpoint(run: Path) -> None:
     checkpoint = checkpoint_of(run)
     stored = [state["param_groups"][0] for state in checkpoint["optimizer_states"]]

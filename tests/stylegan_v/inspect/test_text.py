@@ -113,6 +113,13 @@ def test_skipped_steps_are_named(report: dict[str, Any]) -> None:
     assert "skipped steps" not in as_text(report)
 
 
+def test_clips_of_the_weights_a_run_started_from(report: dict[str, Any]) -> None:
+    tuned = copy.deepcopy(report)
+    tuned["counters"]["past_clips"] = 2500
+    assert "kclips before 2.500, of the weights it started from" in lines(as_text(tuned))
+    assert "kclips before" not in as_text(report)
+
+
 def test_names_cannot_steer_the_terminal(report: dict[str, Any]) -> None:
     assert printable("a\x1b[2Jb\nc\r\u202ed\té") == "a?[2Jb\nc??d?é"
     hostile = copy.deepcopy(report)
