@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, no_type_check
 
 from errors import InputError
-from stylegan_v.official.opcodes import Limits, Operation, Source, operations, shown
+from stylegan_v.official.opcodes import Limits, Operation, Source, Span, operations, shown
 
 _LARGEST_KEY = 2**31
 
@@ -199,12 +199,19 @@ class _Machine:
 def _check_key(key: object, operation: Operation) -> None:
     """Only text and small numbers: their hashes cannot be made to collide."""
     if not isinstance(key, str) and not (isinstance(key, int) and abs(key) < _LARGEST_KEY):
-        raise InputError(f"{operation.name} at byte {operation.position}: a {type(key).__name__} as a key")
+        raise InputError(f"{operation.name} at byte {operation.position}: refused, {_described(key)} as a key")
 
 
 def _misused(operation: Operation, target: object) -> InputError:
-    what = f"{target.module}.{target.name}" if isinstance(target, Name) else f"a {type(target).__name__}"
-    return InputError(f"{operation.name} at byte {operation.position}: refused, it does not apply to {what}")
+    return InputError(f"{operation.name} at byte {operation.position}: refused, it does not fit {_described(target)}")
+
+
+def _described(value: object) -> str:
+    if isinstance(value, Name):
+        return f"the name {value.module}.{value.name}"
+    if isinstance(value, Record):
+        return f"an object of {value.kind}"
+    return "a byte string" if isinstance(value, Span) else f"a value of type {type(value).__name__}"
 
 
 _Step: TypeAlias = Callable[[_Machine, Operation], None]
