@@ -89,8 +89,9 @@ def frames(generator: Generator) -> torch.Tensor:
         node(LSTM, time_conditioning="concat_w"),
         node(None, noise_inputs=True, conv_clamp=None),
         node({**MOTION, "init_args": MOTION["init_args"] | {"c_dim": 3}}, c_dim=3),
+        node({"class_path": "stylegan_v.networks.Motionless"}),
     ],
-    ids=["encoder", "lstm", "noise", "labels"],
+    ids=["encoder", "lstm", "noise", "labels", "images"],
 )
 def test_the_generator_draws_the_same_frames_by_every_way(tmp_path: Path, form: str, described: dict[str, Any]) -> None:
     generator = trained(described)
