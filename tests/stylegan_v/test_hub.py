@@ -79,7 +79,10 @@ def test_what_the_hub_does_not_give(tmp_path: Path, name: str, options: dict[str
 
 
 def test_no_network(tmp_path: Path) -> None:
-    with hub_at("http://127.0.0.1:9"), pytest.raises(InputError, match=r"^user/name: .* the hub is out of reach: go online"):
+    with (
+        hub_at("http://127.0.0.1:9"),
+        pytest.raises(InputError, match=r"^user/name: .* the hub is out of reach: go online"),
+    ):
         download("user/name", cache_dir=tmp_path / "cache")
 
 
