@@ -56,7 +56,10 @@ def convert_file(source: str, out: str, flags: Flags) -> None:
     folder = Path(out).expanduser()
     check_folder(folder)
     flags.given()  # refuses what cannot be before the file is read
-    snapshot = read_original(Path(source).expanduser())
+    path = Path(source).expanduser()
+    if path.is_file():
+        print(f"reading {path} ({path.stat().st_size / 1e6:.3g} MB)", flush=True)
+    snapshot = read_original(path)
     weights, notes = convert(snapshot, flags)
     config = as_yaml(run_config(weights, notes, out), notes, snapshot.path.name)
     card = model_card(snapshot, weights, notes, out)
