@@ -108,6 +108,15 @@ def test_a_run_goes_on_where_its_folder_was_moved(tmp_path: Path, whole: Path, o
     assert [path.name for path in tmp_path.iterdir()] == ["after"]
 
 
+def test_a_checkpoint_alone_goes_on_in_another_place(tmp_path: Path, whole: Path) -> None:
+    fit(tmp_path / "before", 2, "--trainer.callbacks=null")
+    carried = (tmp_path / "before" / "tiny" / "last.ckpt").rename(tmp_path / "carried.ckpt")
+    shutil.rmtree(tmp_path / "before")
+    fit(tmp_path / "after", 4, "--trainer.callbacks=null", "--ckpt_path", str(carried))
+    assert_same(whole, tmp_path / "after" / "tiny" / "last.ckpt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["after", "carried.ckpt"]
+
+
 def test_a_moved_run_is_not_looked_for_silently(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     old = tmp_path / "before"
     fit(old, 1, "--trainer.callbacks=null")
@@ -174,11 +183,11 @@ def test_two_devices_on_the_command_line(tmp_path: Path) -> None:
     flags = ("--trainer.callbacks=null", "--data.batch_size=8")  # an update has 24 frames, so 8 counts as 4
     fit(tmp_path, 4, *flags)
     start = shutil.copy(tmp_path / "tiny" / "last.ckpt", tmp_path / "start")
-    fit(tmp_path, 8, *flags, "--run_name", "one", "--ckpt_path", str(start))
+    fit(tmp_path / "one", 8, *flags, "--ckpt_path", str(start))
     two = arguments(tmp_path, 8, *flags, "--ckpt_path", "last", "--trainer.devices=2")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "train.py", *two], cwd=ROOT, env=environment, check=True, timeout=240)
-    assert_same_way(start, tmp_path / "one" / "last.ckpt", tmp_path / "tiny" / "last.ckpt")
+    assert_same_way(start, tmp_path / "one" / "tiny" / "last.ckpt", tmp_path / "tiny" / "last.ckpt")
     assert len(curves(tmp_path / "tiny")["loss/g"]) == 4
 
 
@@ -198,14 +207,15 @@ def test_the_checkpoint_of_an_older_torch_is_read_as_it_was_written(recorded: di
 
 def test_a_run_of_an_older_torch_goes_on(tmp_path: Path, recorded: dict[str, Any]) -> None:
     config = OLDER.with_suffix(".yaml")
-    flags = ["--run_name", "next", "--ckpt_path", str(OLDER), "--model.total_kimg=0.020"]
-    command("fit", "--config", str(config), "--runs_dir", str(tmp_path), *flags)
+    flags = ["--runs_dir", str(tmp_path), "--ckpt_path", str(OLDER), "--model.total_kimg=0.020"]
+    command("fit", "--config", str(config), *flags)
 
-    found = curves(tmp_path / "next")
+    folder = tmp_path / OLDER.stem
+    found = curves(folder)
     assert found.keys() == recorded["curves"].keys()
     for name, values in recorded["curves"].items():
         assert found[name] == pytest.approx(values, rel=1e-4), name
-    before, after = state(OLDER), state(tmp_path / "next" / "last.ckpt")
+    before, after = state(OLDER), state(folder / "last.ckpt")
     assert after["/counters/updates"] == before["/counters/updates"] + 2 == 5
     assert all(value.isfinite().all() for value in after.values() if isinstance(value, torch.Tensor))
     assert not torch.equal(
