@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -315,21 +316,147 @@ def test_a_full_disk_keeps_the_old_checkpoint(
     assert list((tmp_path / "tiny").glob(".*")) == []
 
 
-def test_fine_tuning_with_frozen_layers(tmp_path: Path, whole: Path) -> None:
-    flags = ["--run_name", "tuned", "--ckpt_path", str(whole / "tiny"), "--model.freeze_d=3"]
-    train.main(_arguments(tmp_path, 8, *flags))
-    folders = (whole / "tiny", tmp_path / "tuned")
-    before, after = (torch.load(folder / "last.ckpt", weights_only=True) for folder in folders)
+def _moving(checkpoint: dict[str, Any]) -> set[str]:
+    """The parameters that the discriminator's optimiser moves."""
+    return set(checkpoint["optimizer_states"][1]["param_groups"][0]["param_names"])
+
+
+def test_resuming_with_frozen_layers(tmp_path: Path, whole: Path) -> None:
+    shutil.copytree(whole / "tiny", tmp_path / "tiny")
+    before = torch.load(tmp_path / "tiny" / "last.ckpt", weights_only=True)
+    after = _fit(tmp_path, 8, "--ckpt_path", "last", "--model.freeze_d=3")
     assert after["counters"]["updates"] == 8
-    optimisers = [checkpoint["optimizer_states"][1] for checkpoint in (before, after)]
-    moving, still_moving = (set(optimiser["param_groups"][0]["param_names"]) for optimiser in optimisers)
-    frozen = {name for name in moving if name.startswith(("fromrgb.", "blocks.b32.conv"))}
-    assert moving - still_moving == frozen
-    for name in moving:
+    frozen = {name for name in _moving(before) if name.startswith(("fromrgb.", "blocks.b32.conv"))}
+    assert _moving(before) - _moving(after) == frozen
+    for name in _moving(before):
         values = [checkpoint["state_dict"][f"discriminator.{name}"] for checkpoint in (before, after)]
         assert torch.equal(*values) == (name in frozen), name
     # Four updates with R1 in the first, then four without: what still moves counts on.
-    assert {int(state["step"]) for state in optimisers[1]["state"].values()} == {5 + 4}
+    assert {int(state["step"]) for state in after["optimizer_states"][1]["state"].values()} == {5 + 4}
+
+
+# Fine-tuning: a new run from the weights of another
+
+
+def _tuned(runs: Path, updates: int, source: Path, *flags: str) -> dict[str, Any]:
+    start = ["--run_name", "tuned", "--model.init_from", str(source), "--trainer.log_every_n_steps=1"]
+    train.main(_arguments(runs, updates, *start, *flags))
+    return torch.load(runs / "tuned" / "last.ckpt", weights_only=True)
+
+
+def test_fine_tuning_starts_a_new_run_from_the_weights_of_another(tmp_path: Path, whole: Path) -> None:
+    still = [f"--model.{net}_optimizer.lr=0" for net in "gd"]
+    tuned = _tuned(tmp_path, 1, whole / "tiny", *still)
+    source = torch.load(whole / "tiny" / "last.ckpt", weights_only=True)
+    for name, value in source["state_dict"].items():
+        if name.startswith(("generator.", "discriminator.")) and not name.endswith("w_avg"):
+            assert torch.equal(tuned["state_dict"][name], value), name
+    w_avg = [checkpoint["state_dict"]["generator.mapping.w_avg"] for checkpoint in (source, tuned)]
+    assert (w_avg[1] - 0.995 * w_avg[0]).norm() < 0.005 * 2 * 16**0.5  # moved by one update, 0.5% of a style
+    assert tuned["counters"] | {"bad_in_a_row": {}} == {
+        **{"updates": 1, "num_clips": 4, "num_frames": 12, "past_clips": 16},
+        "bad_in_a_row": {},
+    }
+    assert {int(state["step"]) for state in tuned["optimizer_states"][0]["state"].values()} == {1}
+    table = (tmp_path / "tuned" / "init_from.csv").read_text().splitlines()
+    assert table[0] == "network,tensor,outcome,old shape,new shape,how"
+    assert {line.split(",")[2] for line in table[1:]} == {"taken"}
+    config = yaml.safe_load((tmp_path / "tuned" / "config.yaml").read_text())
+    assert config["model"]["init_args"]["init_from"] == str(whole / "tiny")
+
+
+def test_a_resumed_fine_tuning_run_equals_one_in_one_go_bit_for_bit(
+    tmp_path: Path, whole: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Other labels, frames and times: what starts anew is the same too.
+    other = ["--model.freeze_d=1", "--model.ema_rampup=0.5", *OTHER_NETWORKS]
+    expected = _tuned(tmp_path / "whole", 4, whole / "tiny", *other)
+    source = tmp_path / "source"
+    shutil.copytree(whole / "tiny", source)
+    _tuned(tmp_path / "parts", 2, source, *other)
+    shutil.rmtree(source)  # a run that has begun does without it
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        resumed = _tuned(tmp_path / "parts", 4, source, *other, "--ckpt_path", "last")
+    assert f"init_from {source}: not read" in caplog.text
+    _assert_same_state(resumed, expected)
+    assert resumed["counters"]["past_clips"] == 16
+
+
+OTHER_NETWORKS = [
+    "--data.labelled=true",
+    "--model.generator.c_dim=4",
+    "--model.generator.motion.c_dim=4",
+    "--model.discriminator.conditioning.c_dim=4",
+    "--model.discriminator.conditioning.num_frames=2",
+    "--data.frame_sampler.num_frames=2",
+    "--model.discriminator.mbstd_group_size=2",
+]
+
+
+def test_fine_tuning_with_frozen_layers_and_rates_of_its_own(tmp_path: Path, whole: Path) -> None:
+    flags = ["--model.freeze_d=3", "--model.g_optimizer.lr=1e-3", "--model.d_optimizer.lr=5e-4"]
+    tuned = _tuned(tmp_path, 2, whole / "tiny", *flags)
+    source = torch.load(whole / "tiny" / "last.ckpt", weights_only=True)
+    for name in _moving(source):
+        values = [checkpoint["state_dict"][f"discriminator.{name}"] for checkpoint in (source, tuned)]
+        assert torch.equal(*values) == (name not in _moving(tuned)), name
+    assert _moving(source) - _moving(tuned) == {
+        *(f"fromrgb.{name}" for name in ("weight", "bias")),
+        *(f"blocks.b32.conv{n}.{name}" for n in (0, 1) for name in ("weight", "bias")),
+        *(f"blocks.b32.conv0.affine.{name}" for name in ("weight", "bias")),
+    }
+    rates = [optimiser["param_groups"][0]["lr"] for optimiser in tuned["optimizer_states"]]
+    assert rates == [pytest.approx(1e-3 * 4 / 5), pytest.approx(5e-4 * 16 / 17)]
+
+
+def test_what_fine_tuning_says(tmp_path: Path, whole: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        _tuned(tmp_path, 1, whole / "tiny", *OTHER_NETWORKS)
+    (told,) = [record.getMessage() for record in caplog.records if "started from" in record.getMessage()]
+    lines = told.splitlines()
+    assert lines[0] == f"started from {whole / 'tiny' / 'last.ckpt'}"
+    assert re.fullmatch(r"discriminator: \d+ taken, \d+ adapted, \d+ new", lines[3])
+    assert (
+        "  discriminator: adapted, 3 -> 2 frames: blocks.b16.conv0, blocks.b16.conv0.affine, blocks.b16.skip" in lines
+    )
+    assert len(lines) <= 21
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--model.init_from=gone"], r"gone: no such file or folder"),
+        (["--model.init_from", "{tiny}"], r"lies in this run's own folder: --ckpt_path last continues this run"),
+        (
+            ["--model.init_from", "{other}"],
+            r"holds a run already: continue it with --ckpt_path last, or choose another",
+        ),
+        (["--run_name=x", "--ckpt_path", "{tiny}"], r"a checkpoint of the run tiny, .*init_from \S+ starts a new run"),
+        (["--ckpt_path", "{weights}"], r"--ckpt_path \S+: a file of weights, not the state of a run: .*init_from"),
+        (["--run_name=x", "--model.init_from", "{boring}"], r"config names no model|holds no generator"),
+    ],
+)
+def test_fine_tuning_and_resuming_are_not_taken_for_each_other(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture, flags: list[str], expected: str
+) -> None:
+    weights, boring = tmp_path / "weights.safetensors", tmp_path / "boring.ckpt"
+    weights.write_bytes(b"none")
+    torch.save({"state_dict": {}, "config": "model: {class_path: a.B, init_args: {}}"}, boring)
+    paths = {"tiny": whole / "tiny", "other": boring, "weights": weights, "boring": boring}
+    arguments = _arguments(whole, 4, *(flag.format(**paths) for flag in flags))
+    assert re.search(expected, _refusal(arguments, capsys))
+
+
+@pytest.mark.slow
+def test_two_processes_fine_tune_like_one(tmp_path: Path, whole: Path) -> None:
+    flags = ["--run_name=tuned", "--model.init_from", str(whole / "tiny"), *OTHER_NETWORKS]
+    for devices in ("1", "2"):
+        arguments = _arguments(tmp_path / devices, 1, *flags, f"--trainer.devices={devices}", "--model.augment=null")
+        subprocess.run([sys.executable, "train.py", *arguments, "--model.ada=null"], cwd=ROOT, check=True, timeout=240)
+    one, two = (torch.load(tmp_path / n / "tuned" / "last.ckpt", weights_only=True)["state_dict"] for n in "12")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize("arguments", [[], ["train"], ["fit"]])

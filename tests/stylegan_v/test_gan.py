@@ -168,6 +168,33 @@ def test_average_moves_by_beta_and_copies_buffers(tmp_path: Path) -> None:
     assert not any(p.requires_grad for p in model.generator_ema.parameters())
 
 
+@pytest.mark.parametrize(("past_clips", "half_life"), [(100, 0.5 * 100), (10**6, 0.1 * 1000), (None, 0.1 * 1000)])
+def test_average_of_weights_from_elsewhere_goes_on_where_it_was(
+    tmp_path: Path, past_clips: int | None, half_life: float
+) -> None:
+    model, start = tiny_gan.gan(ema_kclips=0.1, ema_rampup=0.5), Until()
+    model.past_clips = past_clips
+    run = tiny_gan.trainer(tmp_path, start, StopAfter(1))
+    run.fit(model, tiny_gan.data())
+    beta = 0.5 ** (4 / half_life)
+    name, average = next(iter(model.generator_ema.named_parameters()))
+    old, new = start.before[f"generator_ema.{name}"], model.generator.get_parameter(name)
+    torch.testing.assert_close(average, beta * old + (1 - beta) * new)
+    run.save_checkpoint(tmp_path / "saved.ckpt")
+    other = tiny_gan.gan()
+    other.on_load_checkpoint(torch.load(tmp_path / "saved.ckpt", weights_only=True))
+    assert other.past_clips == past_clips
+
+
+def test_a_checkpoint_of_before_fine_tuning_is_read() -> None:
+    checkpoint: dict[str, Any] = {}
+    tiny_gan.gan().on_save_checkpoint(checkpoint)
+    del checkpoint["counters"]["past_clips"]
+    model = tiny_gan.gan()
+    model.on_load_checkpoint(checkpoint)
+    assert model.past_clips == 0
+
+
 def test_average_is_the_generator_itself_at_the_start_of_a_ramp_up(tmp_path: Path) -> None:
     model = tiny_gan.gan(ema_rampup=0.05)
     fit(model, tmp_path, 1)

@@ -95,6 +95,17 @@ def test_fixed_probability_does_not_move() -> None:
     assert ada.p.item() == pytest.approx(0.3)
 
 
+def test_probability_waits_for_the_discriminator_to_warm_up() -> None:
+    ada = AdaptiveProbability(ada_kclips=1, every=2, p=0.3, warmup_kclips=0.05)
+    watch(ada, [1.0], num_clips=10, updates=4)
+    resumed = AdaptiveProbability(ada_kclips=1, every=2, warmup_kclips=0.05)
+    resumed.load_state_dict(ada.state_dict())
+    watch(resumed, [1.0], num_clips=10, updates=1)
+    assert resumed.p.item() == pytest.approx(0.3)  # 50 clips
+    watch(resumed, [1.0], num_clips=10, updates=1)
+    assert resumed.p.item() == pytest.approx(0.3 + 0.02)  # by the clips since the last chance alone
+
+
 def test_values_that_are_not_finite_do_not_count() -> None:
     ada = AdaptiveProbability(ada_kclips=1, every=1)
     watch(ada, [math.nan, math.inf, -math.inf, 1.0], num_clips=10, updates=1)
@@ -103,7 +114,7 @@ def test_values_that_are_not_finite_do_not_count() -> None:
     assert ada.p.item() == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize("wrong", [{"p": 1.5}, {"p": -0.1}, {"every": 0}, {"ada_kclips": 0.0}])
+@pytest.mark.parametrize("wrong", [{"p": 1.5}, {"p": -0.1}, {"every": 0}, {"ada_kclips": 0.0}, {"warmup_kclips": -1.0}])
 def test_adaptation_refuses_numbers_out_of_range(wrong: dict) -> None:
     with pytest.raises(InputError, match=f"ada.{next(iter(wrong))}"):
         AdaptiveProbability(**wrong)
