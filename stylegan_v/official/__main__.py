@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import DefaultHelpFormatter, Namespace
 
 from command_line import Parser
 from errors import InputError, clear_errors
 from stylegan_v.official.flags import Flags
+
+if TYPE_CHECKING:
+    from stylegan_v.weights import Weights
 
 PROGRAM = "python -m stylegan_v.official"
 CARD = "README.md"
@@ -45,12 +49,11 @@ def convert_file(source: str, out: str, flags: Flags) -> None:
     Raises:
         InputError: The file cannot be converted, or the folder holds something else.
     """
-    from stylegan_v.checkpoints import remove_stale, replacing
     from stylegan_v.official.conversion import convert, read_original
     from stylegan_v.official.model_card import model_card
     from stylegan_v.official.networks import NETWORK_SETTINGS
     from stylegan_v.official.run_config import as_yaml, run_config
-    from stylegan_v.weights import CONFIG, MODEL, write_weights
+    from stylegan_v.weights import CONFIG
 
     out = out.rstrip("/") or out
     folder = Path(out).expanduser()
@@ -64,18 +67,7 @@ def convert_file(source: str, out: str, flags: Flags) -> None:
     config = as_yaml(run_config(weights, notes, out), notes, snapshot.path.name)
     card = model_card(snapshot, weights, notes, out)
 
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        remove_stale(folder)
-        with ExitStack() as files:  # the texts take their places once the weights, which take long, have theirs
-            for name, text in ((CARD, card), (CONFIG, config)):
-                files.enter_context(replacing(folder / name)).write(text.encode())
-            write_weights(folder / MODEL, weights.networks, weights.facts)
-    except BaseException:
-        if made and not any(folder.iterdir()):
-            folder.rmdir()
-        raise
+    write_folder(folder, weights, {CARD: card, CONFIG: config})
 
     size, counts = notes.settings["resolution"].value, notes.num_parameters
     print(f"{out}: {size}x{size} pixels, parameters: G {counts['G'] / 1e6:.3g} M, D {counts['D'] / 1e6:.3g} M")
@@ -85,6 +77,31 @@ def convert_file(source: str, out: str, flags: Flags) -> None:
         print(f"assumed of training, as the original ships it (config.yaml): {', '.join(further)}")
     print(f"sample:    python generate.py sample --ckpt {out}")
     print(f"fine-tune: python train.py fit --config {out}/{CONFIG} --data.root PATH/TO/VIDEOS")
+
+
+def write_folder(folder: Path, weights: Weights, texts: Mapping[str, str]) -> None:
+    """Leaves weights and texts in a folder; on any failure it stays as it was.
+
+    Args:
+        folder: Made where it is missing.
+        weights: For model.safetensors.
+        texts: By the names of their files.
+    """
+    from stylegan_v.checkpoints import remove_stale, replacing
+    from stylegan_v.weights import MODEL, write_weights
+
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        remove_stale(folder)
+        with ExitStack() as files:  # the texts take their places once the weights, which take long, have theirs
+            for name, text in texts.items():
+                files.enter_context(replacing(folder / name)).write(text.encode())
+            write_weights(folder / MODEL, weights.networks, weights.facts)
+    except BaseException:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
 
 
 def export_file(model: str, out: str) -> None:
