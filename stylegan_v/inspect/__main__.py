@@ -77,12 +77,13 @@ def look(
 
         samples.parent.mkdir(parents=True, exist_ok=True)
         how = {"seed": seed, "truncation_psi": truncation_psi}
+        told = {"network": name, **how}
         if grid:
             save_png(sample_grid(generator, grid, **how), samples)
-            report["pictures"]["samples"] = {"path": str(samples), "network": name, "grid": grid, **how}
+            report["pictures"]["samples"] = {"path": str(samples), "grid": grid, **told}
         if strip:
             save_png(motion_strip(generator, grid or _ROWS, strip, step, **how), moving)
-            report["pictures"]["strip"] = {"path": str(moving), "network": name, "moments": strip, "step": step, **how}
+            report["pictures"]["strip"] = {"path": str(moving), "moments": strip, "step": step, **told}
     _say(report["pictures"], wanted=bool(grid or strip))
     if json is not None:
         _write_json(report, Path(json).expanduser())
@@ -115,7 +116,7 @@ def _generator(contents: "Contents", network: str | None) -> "tuple[str | None, 
     if name is None:
         return None, None
     if contents.weights is None:
-        raise InputError(f"{contents.path}: no picture: {contents.notes[0]}")
+        raise InputError(f"{contents.path}: no picture: {contents.notes[-1]}")
     return name, make_generator(contents.weights, name)
 
 

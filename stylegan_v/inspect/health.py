@@ -20,9 +20,8 @@ _MOVES = re.compile(r"(.*\.)?(weight|const|bias)")
 _SCALED_UP = re.compile(r"(.*\.)?(mapping\.(layers\.|fc)\d+|motion\w*\.conv\.\d+)\.weight")
 _SCALE_UP = 100.0
 _LARGE = 100.0
-_STRONG_AUGMENTATION = (
-    0.8  # above this, augmentation shows in the samples (StyleGAN2-ADA, Karras et al. 2020, section 2.2)
-)
+# Above this, augmentation shows in the samples (StyleGAN2-ADA, Karras et al. 2020, section 2.2).
+_STRONG_AUGMENTATION = 0.8
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,17 @@ def test_bad_input_is_one_line(
     assert not list(run.glob("*.png"))
 
 
+def test_file_without_its_config_is_described_and_not_drawn(
+    generator_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generator_file.with_name("config.yaml").unlink()
+    main([str(generator_file)])
+    out = capsys.readouterr().out
+    assert "synthesis.blocks.b8" in out and "config.yaml: missing" in out and "no picture" in out
+    assert "config.yaml: missing" in refusal(capsys, str(generator_file), "--network", "generator_ema")
+    assert not list(generator_file.parent.glob("*.png"))
+
+
 def test_networks_that_do_not_fit_their_config_are_one_line(
     generator_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

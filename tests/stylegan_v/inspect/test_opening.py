@@ -19,10 +19,19 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path, run: Path) -> Non
     torch.save({"a": 1}, tmp_path / "other.ckpt")
     (tmp_path / "text.safetensors").write_text("not weights")
     (tmp_path / "empty.ckpt").write_bytes(b"")
+    (tmp_path / "garbage.safetensors").write_bytes((16).to_bytes(8, "little") + b"{" * 40)
     save_file({"unet.weight": torch.zeros(2)}, tmp_path / "foreign.safetensors")
     whole = (run / "last.ckpt").read_bytes()
     (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
-    for name in ("other.ckpt", "text.safetensors", "empty.ckpt", "foreign.safetensors", "half.ckpt", "none.ckpt"):
+    for name in (
+        "other.ckpt",
+        "text.safetensors",
+        "garbage.safetensors",
+        "empty.ckpt",
+        "foreign.safetensors",
+        "half.ckpt",
+        "none.ckpt",
+    ):
         with pytest.raises(InputError, match=name):
             open_contents(tmp_path / name)
 
