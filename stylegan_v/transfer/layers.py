@@ -122,7 +122,8 @@ def styled(ledger: Ledger, new: StyledConv, old: StyledConv, channels: Inputs, s
         return ledger.take(new, old)
     if channels.unchanged:
         layer(ledger, new.affine, old.affine, styles)
-        return ledger.take(new, old, [name for name in new.state_dict() if not name.startswith("affine.")])
+        _noise(ledger, new, old)
+        return ledger.take(new, old, ["weight", "bias"])
     affine, how = new.affine, channels.how
     fresh = ledger.fresh(affine, "weight") * affine.weight_gain
     weight = channels.shared(styles.columns(effective(old.affine)), fresh) / affine.weight_gain
@@ -130,4 +131,12 @@ def styled(ledger: Ledger, new: StyledConv, old: StyledConv, channels: Inputs, s
     bias = old.affine.bias + styles.offset(effective(old.affine))
     ledger.adapt(affine, "bias", channels.shared(bias, ledger.fresh(affine, "bias")), how, old.affine)
     ledger.adapt(new, "weight", channels.columns(old.weight), how, old)
-    return ledger.take(new, old, [name for name in new.state_dict() if "weight" not in name and "affine" not in name])
+    _noise(ledger, new, old)
+    return ledger.take(new, old, ["bias"])
+
+
+def _noise(ledger: Ledger, new: StyledConv, old: StyledConv) -> None:
+    """Noise inputs: their strength, and the constant image where its size is the same."""
+    if new.noise_size is not None:
+        ledger.take(new, old, ["noise_strength"])
+        ledger.take(new, old, ["noise_const"])

@@ -120,3 +120,14 @@ def test_a_modulated_convolution_with_channels_that_start_at_zero() -> None:
     torch.testing.assert_close(new(x, w), old(x[:, :3], w[:, :6]))
     torch.testing.assert_close(new.affine.weight[3:], fresh)
     assert outcomes(ledger)["bias"] == "taken" and outcomes(ledger)["affine.weight"] == "adapted"
+
+
+def test_noise_of_another_size_leaves_the_convolution_as_it_was() -> None:
+    ledger, new, old = pair(StyledConv(3, 4, 6, noise_size=(8, 4)), StyledConv(3, 4, 6, noise_size=(4, 4)))
+    assert layers.styled(ledger, new, old, same(3), same(6))
+    assert outcomes(ledger).pop("noise_const") == "new"
+    assert {name for name, outcome in outcomes(ledger).items() if outcome == "new"} == {"noise_const"}
+    assert torch.equal(new.noise_strength, old.noise_strength)
+    ledger, new, old = pair(StyledConv(3, 4, 6, noise_size=(8, 4)), StyledConv(3, 4, 6))
+    assert layers.styled(ledger, new, old, same(3), same(6))
+    assert outcomes(ledger)["noise_strength"] == "new" and outcomes(ledger)["weight"] == "taken"
