@@ -22,17 +22,22 @@ from jaxtyping import Float, Float64, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from errors import InputError
 from stylegan_v.networks import Generator
 from stylegan_v.networks.synthesis import NoiseMode
+from stylegan_v.networks.time_encoding import float64_device
 from stylegan_v.noise import AddressedRandom
 
 _CODES_PER_BLOCK = 32
 _SAMPLES_PER_MEAN = 1000
+_LAST_TIME = 2.0**53  # float64 does not know every whole number of frames beyond
 
 
 @dataclass
 class MotionNoise:
     """Motion noise of endless videos: code i of a video is a function of (seed, video, i), made when it is asked for.
+
+    Codes are numbered from 0 without an end.
 
     Args:
         seed: Of the sampling run.
@@ -46,21 +51,23 @@ class MotionNoise:
     _blocks: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     def window(self, first: int, num: int) -> Float[Tensor, "B K Z"]:
-        """Noise codes first ... first + num - 1."""
+        """Noise codes first ... first + num - 1, none of them negative."""
         start = first // _CODES_PER_BLOCK
         stop = -(-(first + num) // _CODES_PER_BLOCK)
         # Neighbouring windows share most of their blocks: keep those, forget the ones that time has left behind.
         self._blocks = {i: self._blocks[i] for i in range(start, stop) if i in self._blocks}
         for i in range(start, stop):
             if i not in self._blocks:
-                random = AddressedRandom(self.seed, i, "motion", self.videos)
-                self._blocks[i] = random.normal("motion_z", _CODES_PER_BLOCK, self.dim)
+                self._blocks[i] = self._draw(i)
         codes = torch.cat([self._blocks[i] for i in range(start, stop)], dim=1)
         offset = first - start * _CODES_PER_BLOCK
         return codes[:, offset : offset + num]
 
-    def __getitem__(self, videos: slice) -> MotionNoise:
-        return MotionNoise(self.seed, self.videos[videos], self.dim)
+    def _draw(self, block: int) -> Float[Tensor, "B k Z"]:
+        # An address has 32 bits for the block; each further 2^32 of them are a stream of their own.
+        stream = f"motion/{block >> 32}" if block >> 32 else "motion"
+        random = AddressedRandom(self.seed, block, stream, self.videos)
+        return random.normal("motion_z", _CODES_PER_BLOCK, self.dim)
 
 
 @dataclass(frozen=True)
@@ -79,11 +86,6 @@ class VideoLatents:
 
     def __len__(self) -> int:
         return len(self.ws)
-
-    def split(self, size: int) -> list[VideoLatents]:
-        """The same videos in groups of at most ``size``."""
-        groups = [slice(i, i + size) for i in range(0, len(self), size)]
-        return [VideoLatents(self.ws[g], self.motion[g], None if self.c is None else self.c[g]) for g in groups]
 
 
 def frame_times(seconds: float, fps: float, data_fps: float, start: float = 0.0) -> Float64[Tensor, " F"]:
@@ -121,19 +123,20 @@ def draw_latents(
         truncation_cutoff: Truncate only the first so many layers.
     """
     device = generator.mapping.w_avg.device
-    numbers = torch.tensor(list(videos), dtype=torch.int64, device=device)
+    draws_on = float64_device(device)
+    numbers = torch.tensor(list(videos), dtype=torch.int64, device=draws_on)
     random = AddressedRandom(seed, 0, "content", numbers)
     if generator.c_dim == 0:
         c = None
     elif c is None:
-        c = F.one_hot((random.uniform("label") * generator.c_dim).long(), generator.c_dim).float()
-    z = random.normal("z", generator.z_dim)
+        c = F.one_hot((random.uniform("label") * generator.c_dim).long(), generator.c_dim).float().to(device)
+    z = random.normal("z", generator.z_dim).to(device)
     ws = generator.mapping(z, c, update_w_avg=False)
     if truncation_psi != 1:
         cutoff = generator.num_ws if truncation_cutoff is None else truncation_cutoff
         truncated = torch.lerp(_mean_style(generator, c), ws[:, :cutoff], truncation_psi)
         ws = torch.cat([truncated, ws[:, cutoff:]], dim=1)
-    moving = numbers if motion_videos is None else torch.tensor(list(motion_videos), dtype=torch.int64, device=device)
+    moving = numbers if motion_videos is None else torch.tensor(list(motion_videos), dtype=torch.int64, device=draws_on)
     return VideoLatents(ws, MotionNoise(seed, moving, generator.synthesis.motion.z_dim), c)
 
 
@@ -145,17 +148,22 @@ def render(
     chunk: int = 16,
     noise_mode: NoiseMode = "const",
 ) -> Iterator[UInt8[Tensor, "B f 3 H W"]]:
-    """Yields the frames of the videos in order, a few of every video at a time.
+    """The frames of the videos in order, a few of every video at a time.
+
+    A frame depends on its time alone, whichever others are rendered with it: motion is exact at any time (see
+    `networks.exact_motion`), and only the rounding of float32 convolutions differs from chunk to chunk.
 
     Args:
         generator: The network, in any mode; its running averages do not move.
         latents: What the videos show.
-        t: Times in frames of the training data, not negative.
+        t: Times in frames of the training data, not negative, in any order.
         chunk: Largest number of frames, of all videos together, that the network works on at once.
         noise_mode: Of the noise inputs, where the generator has them. "const" shows the same noise in every frame.
+
+    Raises:
+        InputError: A time is negative or no number.
     """
-    for frames in render_float(generator, latents, t, chunk=chunk, noise_mode=noise_mode):
-        yield to_uint8(frames)
+    return map(to_uint8, render_float(generator, latents, t, chunk=chunk, noise_mode=noise_mode))
 
 
 def render_float(
@@ -167,9 +175,22 @@ def render_float(
     noise_mode: NoiseMode = "const",
 ) -> Iterator[Float[Tensor, "B f 3 H W"]]:
     """As `render`, nominally in [-1, 1] and not yet clamped."""
-    groups = latents.split(chunk)
+    wrong = t[~((t >= 0) & (t <= _LAST_TIME))]
+    if len(wrong):
+        raise InputError(f"times: {wrong[0]:g}: a video has times from 0 to {_LAST_TIME:g}, in frames: give others")
+    return _chunks(generator, latents, t, chunk, noise_mode)
+
+
+@torch.no_grad()
+def _chunks(
+    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " F"], chunk: int, noise_mode: NoiseMode
+) -> Iterator[Tensor]:
+    synthesis = generator.synthesis
+    path = synthesis.motion.path(latents.motion.window, latents.c)
     for times in t.split(max(1, chunk // len(latents))):
-        yield torch.cat([_render_window(generator, group, times, noise_mode) for group in groups])
+        motion_v = path(times).to(latents.ws.device)
+        groups = zip(latents.ws.split(chunk), motion_v.split(chunk), strict=True)
+        yield torch.cat([synthesis.frames(ws, v, noise_mode=noise_mode) for ws, v in groups])
 
 
 def to_uint8(frames: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:
@@ -177,23 +198,12 @@ def to_uint8(frames: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:
     return (127.5 * frames + 128).clamp(0, 255).to(torch.uint8)
 
 
-@torch.no_grad()
-def _render_window(
-    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " f"], noise_mode: NoiseMode
-) -> Tensor:
-    t = t.to(latents.ws.device).unsqueeze(0)
-    first, num = generator.synthesis.motion.window(t)  # the same for all videos, whose times are the same
-    motion_z = latents.motion.window(int(first), num)
-    t = t.expand(len(latents), -1)
-    return generator.synthesis(latents.ws, t, latents.c, motion_z, first_code=int(first), noise_mode=noise_mode)
-
-
 def _mean_style(generator: Generator, c: Float[Tensor, "B C"] | None) -> Tensor:
     """Mean style to truncate towards: the running mean, or [B, 1, D] over fresh noise for each video's own label."""
     if c is None:
         return generator.mapping.w_avg
-    numbers = torch.arange(_SAMPLES_PER_MEAN, device=c.device)
-    z = AddressedRandom(0, 0, "mean_style", numbers).normal("z", generator.z_dim)
+    numbers = torch.arange(_SAMPLES_PER_MEAN, device=float64_device(c.device))
+    z = AddressedRandom(0, 0, "mean_style", numbers).normal("z", generator.z_dim).to(c.device)
     labels, video_label = c.unique(dim=0, return_inverse=True)
     means = [generator.mapping(z, label.expand(len(z), -1), update_w_avg=False)[:, 0].mean(dim=0) for label in labels]
     return torch.stack(means)[video_label].unsqueeze(1)

@@ -42,12 +42,14 @@ TOTALS = {  # parameters of (generator, discriminator)
         ("ffs_official", "sky_timelapse_official", "ucf101_official", "rainbow_jelly_official"), OFFICIAL_256
     ),
     "mead_official": (38_444_283, 30_384_416),
-    **dict.fromkeys(("ffs", "sky_timelapse", "ucf101", "rainbow_jelly", "custom", "finetune_256"), OURS_256),
+    **dict.fromkeys(
+        ("ffs", "sky_timelapse", "ucf101", "rainbow_jelly", "custom", "finetune_256", "smooth_256"), OURS_256
+    ),
     "mead": (38_444_283, 32_115_713),
     "mocogan_sg2": (29_619_157, OFFICIAL_256[1]),
     **dict.fromkeys(("image_pretrain_256", "image_pretrain_frames_256"), IMAGES_256),
     "image_pretrain_tiny": (17_044, 16_929),
-    "tiny": (21_700, 45_265),
+    **dict.fromkeys(("tiny", "smooth_tiny"), (21_700, 45_265)),
     "mocogan_sg2_tiny": (22_324, 44_704),
     "real_tiny": (846_655, 1_017_665),
     "demo": (442_108, 687_553),
@@ -158,7 +160,7 @@ def test_official_configs_say_what_the_original_derives(name: str) -> None:
     assert model["discriminator"]["init_args"]["mbstd_group_size"] == settings["mbstd_group"]
 
 
-@pytest.mark.parametrize("name", ["tiny", "mocogan_sg2_tiny", "image_pretrain_tiny"])
+@pytest.mark.parametrize("name", ["tiny", "smooth_tiny", "mocogan_sg2_tiny", "image_pretrain_tiny"])
 def test_tiny_config_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     total_kimg = _read(name)["model"]["init_args"]["total_kimg"] / 2
     command = ["fit", "--config", str(CONFIGS[name]), "--runs_dir", str(tmp_path), f"--model.total_kimg={total_kimg}"]

@@ -5,8 +5,11 @@ from stylegan_v.networks.discriminator import Discriminator
 from stylegan_v.networks.generator import Generator
 from stylegan_v.networks.motion import LSTMMotion, MotionEncoder
 from stylegan_v.networks.motion_interface import Motion, Motionless
+from stylegan_v.networks.smooth_encoding import SmoothEncoding
+from stylegan_v.networks.time_encoding import AcyclicEncoding, TimeEncoding
 
 __all__ = [
+    "AcyclicEncoding",
     "Discriminator",
     "Generator",
     "HypernetworkConditioning",
@@ -15,4 +18,6 @@ __all__ = [
     "MotionEncoder",
     "Motionless",
     "ProjectionConditioning",
+    "SmoothEncoding",
+    "TimeEncoding",
 ]

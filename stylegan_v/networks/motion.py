@@ -1,4 +1,4 @@
-"""Motion: noise codes at equal distances in time, an acyclic encoding of any moment between (StyleGAN-V, 3.1).
+"""Motion: noise codes at equal distances in time, an encoding of any moment between two of them (StyleGAN-V, 3.1).
 
 Shape legend
     B       videos
@@ -8,116 +8,32 @@ Shape legend
     Z, C    dimension of a noise code and of the label
     D       dimension of a motion code
     V       values of the embedding
-    F       frequencies; the acyclic embedding has V = 2 F values
+    F       frequencies; V = 2 F
 """
 
 from __future__ import annotations
 
+import copy
 import math
-from dataclasses import dataclass
 
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
-from stylegan_v.networks.layers import EqualizedConv1d, EqualizedLinear
+from stylegan_v.networks.exact_motion import ExactPath
+from stylegan_v.networks.layers import EqualizedConv1d
 from stylegan_v.networks.mapping import ConditionedMLP
-from stylegan_v.networks.motion_interface import Motion
-
-
-def time_frequencies(num: int, min_period: float, max_period: float) -> Float[Tensor, "1 F"]:
-    """Angular frequencies 2 pi / P, ascending, with log-spaced periods P from ``max_period`` down to ``min_period``."""
-    periods = torch.logspace(math.log2(max_period), math.log2(min_period), num, base=2.0, dtype=torch.float64)
-    return (2 * math.pi / periods).float().unsqueeze(0)
-
-
-@dataclass(frozen=True)
-class Segments:
-    """Where frames lie between motion codes; all [B, T], in the time's own number type unless said otherwise.
-
-    Attributes:
-        index: Number of the code at or before the frame, int64.
-        t: Time of the frame.
-        t_left: Time of that code.
-        t_right: Time of the next code.
-        weight: Share of the next code, in [0, 1), float32.
-    """
-
-    index: Int64[Tensor, "B T"]
-    t: Tensor
-    t_left: Tensor
-    t_right: Tensor
-    weight: Float[Tensor, "B T"]
-
-
-def locate(t: Tensor, distance: int) -> Segments:
-    """The segments of times ``t`` [B, T] between codes ``distance`` frames apart."""
-    since_left = t % distance
-    index = torch.div(t, distance, rounding_mode="floor").long()
-    return Segments(index, t, t - since_left, t - since_left + distance, since_left.float() / distance)
+from stylegan_v.networks.motion_interface import Motion, NoiseWindow, Path
+from stylegan_v.networks.time_encoding import AcyclicEncoding, TimeEncoding, float64_device, locate
 
 
 def _codes_at(codes: Float[Tensor, "B S D"], index: Int64[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
     return codes.gather(1, repeat(index, "b t -> b t d", d=codes.shape[2]))
 
 
-class AcyclicEncoding(nn.Module):
-    """Sines and cosines of time whose frequencies and phases are predicted from the motion code before the frame.
-
-    Subtracting the interpolated encoding of the two neighbouring codes and adding aligners predicted from both makes
-    the embedding continuous across codes and never periodic (StyleGAN-V, eq. 4).
-
-    Args:
-        code_dim: D.
-        num_frequencies: F.
-        min_period: Shortest period, frames.
-        max_period: Longest period, frames.
-    """
-
-    freqs: Tensor
-    phase_scales: Tensor
-
-    def __init__(self, code_dim: int, num_frequencies: int, min_period: float, max_period: float) -> None:
-        super().__init__()
-        freqs = time_frequencies(num_frequencies, min_period, max_period)
-        self.register_buffer("freqs", freqs)
-        self.register_buffer("phase_scales", max_period * freqs / (2 * math.pi))
-        self.periods_predictor = EqualizedLinear(code_dim, num_frequencies, bias=False)
-        self.phase_predictor = EqualizedLinear(code_dim, num_frequencies, bias=False)
-        self.aligners_predictor = EqualizedLinear(code_dim, 2 * num_frequencies, bias=False)
-
-    def forward(
-        self, left: Float[Tensor, "N D"], right: Float[Tensor, "N D"], segments: Segments
-    ) -> Float[Tensor, "N V"]:
-        """The embedding v of N = B * T frames from the codes before and after each."""
-        speed = 1 + self.periods_predictor(left).tanh()  # a factor on the frequencies, in (0, 2)
-        phase = self.phase_predictor(left) * self.phase_scales
-        weight = rearrange(segments.weight, "b t -> (b t) 1")
-
-        # Remove what the encoding is at the two codes, put the aligners there instead.
-        here, at_left, at_right = (
-            self.encode(time, speed, phase) for time in (segments.t, segments.t_left, segments.t_right)
-        )
-        removed = torch.lerp(at_left, at_right, weight)
-        added = torch.lerp(self.aligners_predictor(left), self.aligners_predictor(right), weight)
-        return here - removed + added
-
-    def encode(
-        self, time: Real[Tensor, "B T"], speed: Float[Tensor, "N F"], phase: Float[Tensor, "N F"]
-    ) -> Float[Tensor, "N V"]:
-        """Sines, then cosines, of the angle at ``time``."""
-        angle = self.angle(time, speed, phase)
-        return torch.cat([angle.sin(), angle.cos()], dim=1)
-
-    def angle(
-        self, time: Real[Tensor, "B T"], speed: Float[Tensor, "N F"], phase: Float[Tensor, "N F"]
-    ) -> Float[Tensor, "N F"]:
-        return self.freqs * speed * rearrange(time, "b t -> (b t) 1").float() + phase
-
-
 class MotionEncoder(Motion):
-    """Motion noise to a time embedding: two unpadded convolutions along the codes, then the acyclic encoding.
+    """Motion noise to a time embedding: two unpadded convolutions along the codes, then an encoding of time.
 
     Args:
         z_dim: Z.
@@ -129,6 +45,10 @@ class MotionEncoder(Motion):
         min_period: Shortest period of the encoding, frames.
         max_period: Longest period of the encoding, frames.
         max_num_frames: Horizon of training; the noise covers at least so many frames.
+        encoding: Motion codes to embeddings, of the sizes above; None builds an `AcyclicEncoding`.
+
+    Raises:
+        ValueError: The encoding has other sizes.
     """
 
     def __init__(
@@ -142,6 +62,7 @@ class MotionEncoder(Motion):
         min_period: float = 16,
         max_period: float = 1024,
         max_num_frames: int = 1024,
+        encoding: TimeEncoding | None = None,
     ) -> None:
         super().__init__()
         self.z_dim, self.c_dim, self.distance, self.max_num_frames = z_dim, c_dim, distance, max_num_frames
@@ -151,7 +72,12 @@ class MotionEncoder(Motion):
             EqualizedConv1d(z_dim + c_dim, z_dim, kernel_size),
             EqualizedConv1d(z_dim, v_dim, kernel_size),
         )
-        self.time_encoder = AcyclicEncoding(v_dim, num_frequencies, min_period, max_period)
+        sizes = {"v_dim": v_dim, "num_frequencies": num_frequencies, "min_period": min_period, "max_period": max_period}
+        self.time_encoder = AcyclicEncoding(**sizes) if encoding is None else encoding
+        for name, size in sizes.items():
+            own = getattr(self.time_encoder, name)
+            if own != size:
+                raise ValueError(f"{name} of motion, {size}, and of its encoding, {own}, must agree: give both")
 
     def num_codes(self, t: Tensor) -> int:
         """Noise codes L that cover times ``t``, and at least the horizon of training, as the original draws them."""
@@ -183,7 +109,7 @@ class MotionEncoder(Motion):
     ) -> Float[Tensor, "B T V"]:
         """Time embeddings of the frames; arguments as `Motion.forward`."""
         with torch.autocast(t.device.type, enabled=False):
-            segments = locate(t, self.distance)
+            segments = locate(t, self.distance, self.time_encoder.freqs.dtype)
             if motion_z is None:
                 motion_z = torch.randn(len(t), self.num_codes(t), self.z_dim, device=t.device)
             codes = self.trajectory(motion_z[: len(t), :, : self.z_dim], c)
@@ -192,6 +118,12 @@ class MotionEncoder(Motion):
             left, right = (rearrange(_codes_at(codes, i), "b t d -> (b t) d") for i in (index, index + 1))
             embedding = self.time_encoder(left, right, segments)
             return rearrange(embedding, "(b t) v -> b t v", b=len(t))
+
+    def path(self, noise: NoiseWindow, c: Float[Tensor, "B C"] | None = None) -> Path:
+        """The embeddings of endless videos as a function of time, in float64; arguments as `Motion.path`."""
+        device = float64_device(self.time_encoder.freqs.device)
+        exact = copy.deepcopy(self).to(device, torch.float64).requires_grad_(False)
+        return ExactPath(exact.trajectory, self.reach, exact.time_encoder, self.distance, noise, c)
 
 
 class LSTMMotion(Motion):

@@ -11,10 +11,14 @@ Shape legend
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
+
+NoiseWindow = Callable[[int, int], Tensor]  # first code and how many to motion noise [B, L, Z], of endless videos
+Path = Callable[[Tensor], Tensor]  # times [T], float64, to embeddings [B, T, V]
 
 
 class Motion(nn.Module, ABC):
@@ -53,6 +57,22 @@ class Motion(nn.Module, ABC):
             motion_z: Motion noise, drawn when None; may be larger than needed in every axis.
             first_code: Number of the code that ``motion_z[:, 0]`` is, for all videos or for each.
         """
+
+    def path(self, noise: NoiseWindow, c: Float[Tensor, "B C"] | None = None) -> Path:
+        """The embeddings of endless videos as a function of time, for sampling.
+
+        Args:
+            noise: Their motion noise.
+            c: Labels.
+        """
+
+        def embed(t: Tensor) -> Tensor:
+            first, num = self.window(t.unsqueeze(0))  # the same for all videos, whose times are the same
+            motion_z = noise(int(first), num)
+            times = t.to(motion_z.device).expand(len(motion_z), -1)
+            return self(times, c, motion_z, first_code=int(first))
+
+        return embed
 
 
 class Motionless(Motion):

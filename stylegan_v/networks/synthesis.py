@@ -177,19 +177,31 @@ class SynthesisNetwork(nn.Module):
             random: Where random noise inputs come from; None is torch's global generator.
         """
         motion_v = self.motion(t, c, motion_z, first_code=first_code)
+        return self.frames(ws, motion_v, noise_mode=noise_mode, random=random)
+
+    def frames(
+        self,
+        ws: Float[Tensor, "B L D"],
+        motion_v: Float[Tensor, "B T V"],
+        *,
+        noise_mode: NoiseMode | None = None,
+        random: RandomSource | None = None,
+    ) -> Float[Tensor, "B T 3 H W"]:
+        """Frames of given time embeddings; arguments as `forward`."""
         x, ws = self._enter(ws, motion_v)
 
         # Each block takes its convolutions' styles and shares the next one with the block after it.
         rgb, taken = None, 0
         noise_mode = noise_mode or ("random" if self.training else "const")
-        random = random or GlobalRandom(len(t), t.device)
+        random = random or GlobalRandom(len(motion_v), motion_v.device)
         for name, block in self.blocks.items():
             noises = [
-                self._noise(f"{name}/{i}", conv, t.shape, noise_mode, random) for i, conv in enumerate(block.convs)
+                self._noise(f"{name}/{i}", conv, motion_v.shape, noise_mode, random)
+                for i, conv in enumerate(block.convs)
             ]
             x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises)
             taken += len(block.convs)
-        return rearrange(self._crop(rgb), "(b t) c h w -> b t c h w", b=len(t))
+        return rearrange(self._crop(rgb), "(b t) c h w -> b t c h w", b=len(motion_v))
 
     def _enter(self, ws: Tensor, motion_v: Float[Tensor, "B T V"]) -> tuple[Float[Tensor, "N I h w"], Tensor]:
         """The input of the first block, and the styles, with the time embedding where it belongs."""

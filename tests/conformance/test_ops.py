@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stylegan_v.networks.conditioning import distance_frequencies
 from stylegan_v.networks.layers import EqualizedConv1d, EqualizedLinear, minibatch_std, normalize_second_moment
-from stylegan_v.networks.motion import time_frequencies
+from stylegan_v.networks.time_encoding import time_frequencies
 from stylegan_v.ops.bias_act import bias_act, scaled_lrelu
 from stylegan_v.ops.modulated_conv import conv2d_resample, modulated_conv2d, modulated_conv2d_per_image
 from stylegan_v.ops.resample import blur2d, downsample2d, fir_filter, upfirdn2d, upsample2d

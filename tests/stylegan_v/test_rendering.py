@@ -3,11 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stylegan_v.networks import Generator, LSTMMotion, Motion, MotionEncoder, Motionless
+from errors import InputError
+from stylegan_v.networks import Generator, LSTMMotion, Motion, MotionEncoder, Motionless, SmoothEncoding, TimeEncoding
 from stylegan_v.rendering import MotionNoise, draw_latents, frame_times, render, render_float, to_uint8
 
 
-def make_generator(c_dim: int = 0, motion: Motion | None = None) -> Generator:
+def make_generator(
+    c_dim: int = 0, motion: Motion | None = None, encoding: type[TimeEncoding] | None = None
+) -> Generator:
     torch.manual_seed(0)
     if motion is None:
         motion = MotionEncoder(
@@ -20,6 +23,7 @@ def make_generator(c_dim: int = 0, motion: Motion | None = None) -> Generator:
             min_period=4,
             max_period=256,
             max_num_frames=64,
+            encoding=encoding and encoding(8, 8, 4, 256),
         )
     generator = Generator(16, z_dim=8, w_dim=8, c_dim=c_dim, motion=motion, channel_base=128, channel_max=8)
     generator.mapping.w_avg.normal_()
@@ -39,7 +43,47 @@ def test_chunks_of_any_size_show_the_same_frames(chunk: int) -> None:
     t = frame_times(2, fps=15, data_fps=25, start=0.3)
     whole = float_video(generator, t, chunk=1000)
     assert whole.shape == (2, 30, 3, 16, 16)
-    torch.testing.assert_close(float_video(generator, t, chunk), whole, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(float_video(generator, t, chunk), whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("c_dim", [0, 3])
+@pytest.mark.parametrize("encoding", [None, SmoothEncoding])
+def test_a_far_moment_is_the_same_whichever_window_and_chunk_it_is_in(
+    encoding: type[TimeEncoding] | None, c_dim: int
+) -> None:
+    generator = make_generator(c_dim, encoding=encoding)
+    t = 1e7 + torch.arange(0, 16.5, 1.375, dtype=torch.float64)
+    whole = float_video(generator, t, chunk=1000)
+    for chunk in (1, 5):
+        torch.testing.assert_close(float_video(generator, t, chunk), whole, atol=1e-5, rtol=0)
+    for part in (slice(8, 9), slice(5, 11)):
+        torch.testing.assert_close(float_video(generator, t[part], 16), whole[:, part], atol=1e-5, rtol=0)
+    among = torch.cat([t[9:10] * 0 + 3, t[9:10], t[9:10] * 2, t[9:10] - 1])
+    torch.testing.assert_close(float_video(generator, among, 16)[:, 1:2], whole[:, 9:10], atol=1e-5, rtol=0)
+
+
+def test_a_far_video_moves_as_an_early_one_does() -> None:
+    generator = make_generator()
+    t = torch.arange(0, 16.5, 0.5, dtype=torch.float64)
+    moves = [float_video(generator, start + t, 16).diff(dim=1).square().mean().sqrt() for start in (0.0, 1e7)]
+    assert moves[0] > 1e-3 and 0.5 < moves[1] / moves[0] < 2
+
+
+@pytest.mark.slow
+def test_a_far_moment_of_a_full_network_is_the_same_whoever_asks() -> None:
+    torch.manual_seed(0)
+    generator = Generator(64, channel_base=2048).eval()
+    t = 1e7 + torch.arange(0, 12, 1.5, dtype=torch.float64)
+    whole = float_video(generator, t, chunk=16, videos=(3,))
+    torch.testing.assert_close(float_video(generator, t, 3, videos=(3,)), whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(float_video(generator, t[5:6], 16, videos=(3,)), whole[:, 5:6], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [-0.25, float("nan"), float("inf"), 1e17])
+def test_times_that_no_video_has_are_refused_before_anything_is_drawn(wrong: float) -> None:
+    generator = make_generator()
+    with pytest.raises(InputError, match=r"times: .*: a video has times from 0 to 9.0072e\+15, in frames"):
+        render(generator, draw_latents(generator, 0, [0]), torch.tensor([0, 1, wrong], dtype=torch.float64))
 
 
 def test_equals_the_generator_with_the_whole_motion_noise_at_once() -> None:
@@ -50,14 +94,6 @@ def test_equals_the_generator_with_the_whole_motion_noise_at_once() -> None:
     expected = generator.synthesis(latents.ws, t.expand(2, -1), None, motion_z)
     frames = torch.cat(list(render_float(generator, latents, t, chunk=4)), dim=1)
     torch.testing.assert_close(frames, expected, atol=1e-4, rtol=1e-4)
-
-
-def test_a_far_moment_needs_only_its_own_noise_and_the_same_frame_comes_out() -> None:
-    generator = make_generator()
-    t = torch.tensor([1e6 - 8, 1e6, 1e6 + 0.25], dtype=torch.float64)
-    far = float_video(generator, t, chunk=100)
-    alone = float_video(generator, t[1:2], chunk=100)
-    torch.testing.assert_close(far[:, 1:2], alone, atol=1e-4, rtol=1e-4)
 
 
 def test_noise_held_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +111,7 @@ def test_noise_held_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatc
     latents = draw_latents(generator, 0, [0])
     for _ in render(generator, latents, torch.arange(0, 4000, 4, dtype=torch.float64), chunk=16):
         pass
-    assert max(asked) == 16 + 1 + generator.synthesis.motion.reach
+    assert set(asked) == {16 + generator.synthesis.motion.reach} and len(asked) == 1000 // 16 + 1
     assert max(held) <= 2 * 32 * 6
 
 
@@ -86,6 +122,16 @@ def test_motion_codes_are_functions_of_seed_video_and_number() -> None:
     torch.testing.assert_close(MotionNoise(1, torch.tensor([9]), 3).window(95, 5), whole[1:, 95:], atol=0, rtol=0)
     assert (MotionNoise(2, torch.tensor([4]), 3).window(0, 4) != whole[:1, :4]).all()
     assert abs(whole.mean()) < 0.2 and 0.9 < whole.std() < 1.1
+
+
+def test_motion_codes_do_not_repeat_after_two_to_the_32_blocks() -> None:
+    noise, end = MotionNoise(1, torch.tensor([4, 9]), 3), 32 * 2**32
+    across = noise.window(end - 50, 100)
+    assert torch.equal(noise.window(end + 10, 5), across[:, 60:65])
+    assert torch.equal(noise.window(end - 3, 5), across[:, 47:52])
+    assert (across[:, 50:82] != noise.window(0, 32)).all()
+    assert (noise.window(2 * end, 32) != noise.window(end, 32)).all()
+    assert abs(across.mean()) < 0.2 and 0.9 < across.std() < 1.1
 
 
 def test_a_video_does_not_depend_on_its_neighbours() -> None:

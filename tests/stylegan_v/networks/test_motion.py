@@ -1,20 +1,19 @@
-"""The acyclic encoding's promises: continuity, knots, locality, windows; and the LSTM baseline."""
+"""The motion encoder's promises: continuity, knots, locality, windows, the encoding it is given; the LSTM baseline."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from stylegan_v.networks.motion import LSTMMotion, MotionEncoder, locate, time_frequencies
+from stylegan_v.checkpoints import build
+from stylegan_v.config_nodes import instantiate
+from stylegan_v.networks import AcyclicEncoding, LSTMMotion, Motion, MotionEncoder, SmoothEncoding
+
+SIZES = {"v_dim": 8, "num_frequencies": 5}
 
 
 def encoder(**settings: object) -> MotionEncoder:
     return MotionEncoder(6, 8, num_frequencies=5, kernel_size=3, max_num_frames=128, **settings)
-
-
-def test_periods_are_log_spaced_between_the_longest_and_the_shortest() -> None:
-    freqs = time_frequencies(3, 16, 1024)
-    torch.testing.assert_close(freqs, 2 * torch.pi / torch.tensor([[1024.0, 128.0, 16.0]]))
 
 
 def test_at_a_code_the_embedding_is_its_aligner() -> None:
@@ -53,18 +52,41 @@ def test_a_code_depends_on_its_own_and_the_next_noise_codes_only() -> None:
     assert grad[0].abs().sum(dim=1).nonzero().flatten().tolist() == list(range(7, 8 + motion.reach))
 
 
-def test_segments_keep_the_times_own_number_type() -> None:
-    segments = locate(torch.tensor([[1_000_000_007]]), 16)
-    assert segments.index.item() == 62_500_000
-    assert segments.t_left.item() == 1_000_000_000
-    assert segments.weight.item() == pytest.approx(7 / 16)
-
-
 def test_labels_reach_the_motion() -> None:
     motion, t = encoder(c_dim=2), torch.tensor([[3.0, 20.0]])
     motion_z = torch.randn(1, motion.num_codes(t), 6)
     one, other = (motion(t, torch.eye(2)[[i]], motion_z) for i in (0, 1))
     assert not torch.allclose(one, other)
+
+
+def test_the_encoding_of_the_original_is_the_one_that_is_built_without_being_named() -> None:
+    torch.manual_seed(3)
+    named = encoder(encoding=AcyclicEncoding(**SIZES))
+    plain = encoder()
+    assert type(plain.time_encoder) is AcyclicEncoding
+    names = ["conv.0.weight", "conv.0.bias", "conv.1.weight", "conv.1.bias", "time_encoder.freqs"]
+    predictors = [f"time_encoder.{kind}_predictor.weight" for kind in ("periods", "phase", "aligners")]
+    assert list(plain.state_dict()) == list(named.state_dict()) == [*names, "time_encoder.phase_scales", *predictors]
+    smooth = encoder(encoding=SmoothEncoding(**SIZES))
+    assert list(smooth.state_dict()) == [*names, *predictors] and smooth.out_dim == plain.out_dim
+    plain.load_state_dict(named.state_dict())
+    t, motion_z = torch.tensor([[3.0, 20.0]]), torch.randn(1, 40, 6)
+    assert torch.equal(plain(t, None, motion_z), named(t, None, motion_z))
+
+
+def test_an_encoding_is_named_in_a_config_and_built_alike_for_training_and_from_a_checkpoint() -> None:
+    node = {"class_path": "stylegan_v.networks.SmoothEncoding", "init_args": SIZES}
+    sizes = {"z_dim": 6, **SIZES, "kernel_size": 3}
+    node = {"class_path": "stylegan_v.networks.MotionEncoder", "init_args": {**sizes, "encoding": node}}
+    for built in (build(node), instantiate(node, Motion, "motion")):
+        assert type(built.time_encoder) is SmoothEncoding and built.time_encoder.v_dim == 8
+
+
+@pytest.mark.parametrize("other", [{"v_dim": 9}, {"num_frequencies": 4}, {"min_period": 256}, {"max_period": 2048.0}])
+def test_an_encoding_of_other_sizes_is_refused(other: dict[str, float]) -> None:
+    ((name, size),) = other.items()
+    with pytest.raises(ValueError, match=rf"{name} of motion, .*, and of its encoding, {size}, must agree"):
+        encoder(encoding=SmoothEncoding(**{**SIZES, **other}))
 
 
 def test_autocast_leaves_phases_in_float32() -> None:
@@ -84,3 +106,13 @@ def test_the_lstm_interpolates_between_whole_codes() -> None:
     torch.testing.assert_close(motion(t, None, motion_z)[0], expected)
     with pytest.raises(ValueError, match="start at code 0"):
         motion(t, None, motion_z, first_code=1)
+
+
+def test_the_path_of_a_recurrence_is_what_its_whole_noise_gives() -> None:
+    motion, labels = LSTMMotion(4, 5, c_dim=2, max_num_frames=16), torch.eye(2)
+    noise = torch.randn(2, 60, 4)
+    t = torch.tensor([30.5, 2.0, 7.25], dtype=torch.float64)
+    path = motion.path(lambda first, num: noise[:, first : first + num], labels)
+    expected = motion(t.expand(2, -1), labels, noise)
+    torch.testing.assert_close(path(t), expected)
+    torch.testing.assert_close(path(t[1:]), expected[:, 1:])
