@@ -24,7 +24,7 @@ class Name:
     name: str
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Record:
     """An object of the pickle, taken apart; equal only to itself.
 
@@ -39,6 +39,9 @@ class Record:
     args: tuple[Any, ...]
     state: Any = None
     items: dict[Any, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"an object of {self.kind}"  # what it holds may be a circle, or unfold without end
 
 
 @dataclass(frozen=True)
@@ -209,9 +212,7 @@ def _misused(operation: Operation, target: object) -> InputError:
 def _described(value: object) -> str:
     if isinstance(value, Name):
         return f"the name {value.module}.{value.name}"
-    if isinstance(value, Record):
-        return f"an object of {value.kind}"
-    return "a byte string" if isinstance(value, Span) else f"a value of type {type(value).__name__}"
+    return repr(value) if isinstance(value, Record | Span) else f"a value of type {type(value).__name__}"
 
 
 _Step: TypeAlias = Callable[[_Machine, Operation], None]

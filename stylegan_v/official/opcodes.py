@@ -66,7 +66,7 @@ class Limits:
     integer: int
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Span:
     """Bytes that stay where they are, in the file.
 
@@ -79,6 +79,9 @@ class Span:
     source: Source
     start: int
     stop: int
+
+    def __repr__(self) -> str:
+        return "a byte string"
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -107,7 +110,7 @@ class Operation(NamedTuple):
 
 
 def shown(text: object) -> str:
-    """Text from a file as it may stand in a message: printable ASCII, at most 80 characters."""
+    """Text, a number or a record from a file as it may stand in a message: printable ASCII, at most 80 characters."""
     line = ascii(str(text)[:200])[1:-1]
     return line if len(line) <= 80 else f"{line[:77]}..."
 

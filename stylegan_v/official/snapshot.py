@@ -194,7 +194,7 @@ class _Reader:
 
     def _stats(self) -> dict[str, int]:
         stats = self.plain.section(self.content.get("stats") or {}, "stats")
-        wrong = [name for name, value in stats.items() if type(value) is not int or value < 0]
+        wrong = {name: None for name, value in stats.items() if type(value) is not int or value < 0}
         self.plain.skipped.extend(f"stats.{shown(name)}: no count" for name in wrong)
         return {name: value for name, value in stats.items() if name not in wrong}
 
