@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from stylegan_v.networks import Generator, LSTMMotion, MotionEncoder, Motionless
+from stylegan_v.networks.smooth_encoding import SmoothEncoding
 from stylegan_v.ops.resample import upsample2d
 from tests.stylegan_v.transfer.small_networks import (
     HORIZON,
@@ -173,6 +174,17 @@ def test_frequencies_that_differ_by_rounding_are_those_of_the_source() -> None:
     assert filled(new, old).notes == []
     assert torch.equal(new.synthesis.motion.time_encoder.freqs, old.synthesis.motion.time_encoder.freqs)
     assert isinstance(new.synthesis.motion, MotionEncoder)
+
+
+def test_another_encoding_of_time_with_the_same_predictors_is_taken_with_a_word() -> None:
+    sizes = {"v_dim": 8, "num_frequencies": 8}
+    old, new = generator(), generator(seed=1, motion=motion(encoding=SmoothEncoding(**sizes)))
+    (note,) = filled(new, old).notes
+    assert note.startswith("time was encoded by AcyclicEncoding and is by SmoothEncoding")
+    for name in ("periods_predictor", "aligners_predictor"):
+        mine, theirs = (getattr(side.synthesis.motion.time_encoder, name).weight for side in (new, old))
+        assert torch.equal(mine, theirs)
+    assert draw(new).std(dim=1).mean() > 0.01  # it moves
 
 
 def test_time_that_is_added_to_styles_is_said_to_change_frames() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import yaml
 from torch import Tensor, nn
 
 from errors import InputError
+from stylegan_v.checkpoints import build
 from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, MotionEncoder, Motionless
+from stylegan_v.pretrained import read_model
 from stylegan_v.transfer import Table, start_from, transfer
 from stylegan_v.weights import Weights, write_weights
 
@@ -140,6 +143,39 @@ def test_from_a_file(tmp_path: Path) -> None:
     table = start_from(str(tmp_path), new)
     assert same(new["generator"], source.networks["generator_ema"])
     assert (table.path, table.num_clips) == (tmp_path / "generator.safetensors", 7)
+
+
+def test_from_a_snapshot_of_the_original_system() -> None:
+    """Into networks with another number of frames and another conditioning than it has."""
+    path = Path("tests/conformance/data/stylegan_v/official_style_small.pkl")
+    source = read_model(path)
+    settings = copy.deepcopy(source.model["init_args"])
+    settings["discriminator"]["init_args"]["conditioning"]["class_path"] = (
+        "stylegan_v.networks.HypernetworkConditioning"
+    )
+    settings["discriminator"]["init_args"]["conditioning"]["init_args"]["num_frames"] = 6
+    new = {name: build(settings[name.removesuffix("_ema")]) for name in networks()}
+    table = start_from(str(path), new)
+    assert all(same(new[name], source.networks[name]) for name in ("generator", "generator_ema"))
+    assert outcomes(table, "discriminator") == {"taken", "adapted", "new"}
+    old = build(source.model["init_args"]["discriminator"])
+    old.load_state_dict(source.networks["discriminator"])
+    image = torch.randn(4, 1, 3, 32, 32)
+    logits = [
+        d(image.repeat(1, k, 1, 1, 1), torch.arange(k).expand(4, -1)) for k, d in ((3, old), (6, new["discriminator"]))
+    ]
+    torch.testing.assert_close(logits[1], logits[0], rtol=1e-4, atol=1e-5)
+    assert table.num_clips == source.facts["num_clips"] > 0
+
+
+@pytest.mark.gpu
+def test_networks_on_a_device_are_filled_with_the_same_values() -> None:
+    here, there = networks(), {name: network.cuda() for name, network in networks().items()}
+    for new in (here, there):
+        transfer(weights("generator", "discriminator"), new)
+    for name, network in here.items():
+        for key, value in network.state_dict().items():
+            assert torch.equal(there[name].state_dict()[key].cpu(), value)
 
 
 def test_a_source_without_a_generator() -> None:
