@@ -2,7 +2,8 @@
 
 Convolutions over windows of different length differ in their last digits, and phases magnify such differences by up to
 the time itself. So the codes of endless videos are computed video by video in aligned blocks of fixed size: whatever
-moments are asked for together, code i and all that is predicted from it have the same bits.
+moments are asked for together, code i and all that is predicted from it have the same bits. What follows treats every
+value by itself, and is rounded to float32 last.
 
 Shape legend
     B       videos

@@ -171,5 +171,5 @@ class AcyclicEncoding(TimeEncoding):
     def angle(
         self, time: Real[Tensor, "B T"], speed: Float[Tensor, "N F"], phase: Float[Tensor, "N F"]
     ) -> Float[Tensor, "N F"]:
-        """Phases, radians, in the number type of ``speed``: float64 where times are long."""
+        """Phases, radians, not wrapped, in the number type of ``speed``: float64 where times are long."""
         return self.freqs * speed * rearrange(time, "b t -> (b t) 1").to(speed.dtype) + phase

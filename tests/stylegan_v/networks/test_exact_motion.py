@@ -125,6 +125,17 @@ def test_whoever_asks_gets_the_same_bits_at_full_width() -> None:
         assert torch.equal(make_path(motion, videos=(7,))(t[part]), whole[1:, part])
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_gpu_gives_the_embeddings_of_the_host(encoding: str) -> None:
+    motion, t = make_motion(encoding), 1e7 + torch.arange(0, 100, 0.75, dtype=torch.float64)
+    expected = make_path(motion)(t)
+    path = motion.cuda().path(MotionNoise(5, torch.tensor(VIDEOS, device="cuda"), motion.z_dim).window)
+    whole = path(t)
+    torch.testing.assert_close(whole.cpu(), expected, atol=1e-5, rtol=0)
+    assert torch.equal(torch.cat([path(part) for part in t.split(7)], dim=1), whole)
+
+
 def test_moments_far_apart_need_no_codes_between_them() -> None:
     motion, asked = make_motion("acyclic"), []
 
