@@ -66,7 +66,6 @@ def test_the_number_of_workers_may_change(tmp_path: Path) -> None:
     one = checkpoint(tmp_path / "one", 4, none, num_workers=1)
     two = checkpoint(tmp_path / "two", 6, one, num_workers=2)
     assert_same(whole, two)
-    assert_same(whole, checkpoint(tmp_path / "none again", 6, one))
 
 
 def test_the_number_of_workers_may_change_on_the_command_line(tmp_path: Path, whole: Path) -> None:
@@ -83,7 +82,10 @@ def test_the_number_of_workers_may_change_on_the_command_line(tmp_path: Path, wh
 # Place
 
 
-@pytest.mark.parametrize("own_config", [False, True], ids=["config", "its own config.yaml"])
+@pytest.mark.parametrize(
+    "own_config",
+    [pytest.param(False, id="config"), pytest.param(True, id="its own config.yaml", marks=pytest.mark.slow)],
+)
 def test_a_run_goes_on_where_its_folder_was_moved(tmp_path: Path, whole: Path, own_config: bool) -> None:
     old, new = tmp_path / "before", tmp_path / "after"
     fit(old, 2)
