@@ -322,7 +322,7 @@ class VideoGAN(LightningModule):
 
     def weights_for_use(self) -> tuple[dict[str, nn.Module], dict[str, Any]]:
         """The networks that sampling needs, by name, and what is known of them: kept beside every checkpoint."""
-        facts = {name: getattr(self, name) for name in _COUNTERS} | {"fps": self.data.fps}
+        facts = {name: getattr(self, name) for name in (*_COUNTERS, "past_clips")} | {"fps": self.data.fps}
         known = {} if self.ada is None else {"augment_p": float(self.ada.p)}
         return {"generator_ema": self.generator_ema}, facts | known
 

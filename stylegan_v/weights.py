@@ -27,7 +27,7 @@ GENERATOR, MODEL, CONFIG = "generator.safetensors", "model.safetensors", "config
 Kind = Literal["checkpoint", "model", "generator", "snapshot"]
 Facts = dict[str, Any]
 _FORMAT = "stylegan_v"
-_COUNTERS = ("updates", "num_clips", "num_frames")
+_COUNTERS = ("updates", "num_clips", "num_frames", "past_clips")
 KNOWN_FACTS = (*_COUNTERS, "fps", "augment_p")
 _MAX_HEADER_BYTES = 10_000_000  # that of the largest networks has 30 kB
 _MAX_CONFIG_BYTES = 5_000_000
@@ -53,8 +53,8 @@ class Weights:
             the original system.
         networks: State dicts of ``generator``, ``generator_ema`` and ``discriminator``; of those that are there.
         model: ``{class_path, init_args}`` of the model, as a config has it.
-        facts: Plain values: ``updates``, ``num_clips``, ``num_frames``, ``fps`` of the data, ``augment_p``; those that
-            are known.
+        facts: Plain values: ``updates``, ``num_clips``, ``num_frames``, ``past_clips`` (seen by the weights that the run
+            started from), ``fps`` of the data, ``augment_p``; those that are known.
     """
 
     path: Path
@@ -191,7 +191,7 @@ def _is_fact(name: str, value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return False
     if name in _COUNTERS:
-        return isinstance(value, int) and value >= 0
+        return isinstance(value, int) and value >= (name == "past_clips")  # most runs start from nothing
     return value > 0 if name == "fps" else 0 <= value <= 1
 
 

@@ -51,8 +51,7 @@ def of_checkpoint(path: Path) -> Contents:
     config = read_config(checkpoint, path) if isinstance(checkpoint.get("config"), str) else {}
     counters = checkpoint.get("counters")
     counters = counters if isinstance(counters, dict) else {}
-    past, bad = counters.get("past_clips"), counters.get("bad_in_a_row")
-    facts = ({"past_clips": past} if isinstance(past, int) and past else {}) | checkpoint_facts(checkpoint, config)
+    facts, bad = checkpoint_facts(checkpoint, config), counters.get("bad_in_a_row")
     versions = {"pytorch-lightning": checkpoint.get("pytorch-lightning_version")}
     return Contents(
         path,
