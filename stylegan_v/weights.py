@@ -53,8 +53,8 @@ class Weights:
             the original system.
         networks: State dicts of ``generator``, ``generator_ema`` and ``discriminator``; of those that are there.
         model: ``{class_path, init_args}`` of the model, as a config has it.
-        facts: Plain values: ``updates``, ``num_clips``, ``num_frames``, ``past_clips`` (seen by the weights that the run
-            started from), ``fps`` of the data, ``augment_p``; those that are known.
+        facts: Plain values: ``updates``, ``num_clips``, ``num_frames``, ``past_clips`` (those that the weights a run
+            started from had seen), ``fps`` of the data, ``augment_p``; those that are known.
     """
 
     path: Path
