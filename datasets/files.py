@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
@@ -32,6 +33,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
+def remove_stale(path: Path) -> list[Path]:
+    """Removes what a process killed while it wrote ``path`` left beside it, and says what that was.
+
+    Nothing tells such a rest from what another process is still writing under the same name: call it where there is
+    none.
+    """
+    stale = sorted(path.parent.glob(f".{glob.escape(path.name[:80])}-????????.tmp"))
+    for item in stale:
+        remove(item)
+    return stale
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or all files of a folder, are on the disk; some disks only now say that they are full."""
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with file.open("rb+") as written:
+            os.fsync(written.fileno())
+
+
 def remove(path: Path) -> None:
     """Removes a file or a folder with all it holds; one that is not there is fine."""
     if path.is_dir() and not path.is_symlink():
@@ -54,7 +74,7 @@ def write_json(path: Path, value: Any) -> None:
 def parse_json(text: bytes, name: str | Path) -> Any:
     """The value of JSON text of unknown origin; ``name`` says in an error where it came from."""
     try:
-        return json.loads(text)
+        return json.loads(text.decode("utf-8-sig", "surrogateescape"))  # as `to_json` writes names that are no text
     except (ValueError, RecursionError) as error:
         raise InputError(f"{name}: not valid JSON ({error}); mend or remove it") from error
 

@@ -1,4 +1,4 @@
-"""How frames get into files: encoded as they come, as a gif, or as png files.
+"""How frames get into files unchanged: as numbered png files, or as one array; and what all writers have in common.
 
 Shape legend
     F       frames
@@ -7,192 +7,88 @@ Shape legend
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from fractions import Fraction
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from einops import rearrange
 from jaxtyping import UInt8
+from numpy.lib import format as npy
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from datasets.embedding import PNG_KEYWORD
 from errors import InputError
 
-logger = logging.getLogger(__name__)
 
-_MAX_GIF_BYTES = 2**30
-_GIF_SECONDS = 0.02  # viewers show shorter frames for a tenth of a second
+class FrameWriter:
+    """What all writers check: frames of one size that fits into the format, and at least one of them.
 
+    Args:
+        max_side: Pixels of the longest side that the format can hold; None: who encodes will say.
+    """
 
-@dataclass(frozen=True)
-class Codec:
-    """How frames become a stream: encoder, pixel format, its default quality, options, and containers it fits into."""
-
-    encoder: str
-    pixels: str
-    crf: int
-    options: dict[str, str]
-    containers: tuple[str, ...] = ("mp4", "mov", "matroska")
-    tag: str | None = None
-
-
-# Closed groups of pictures throughout: readers that seek get wrong frames from open ones.
-CODECS = {
-    "h264": Codec("libx264", "yuv420p", 18, {}),
-    "h265": Codec("libx265", "yuv420p", 20, {"x265-params": "open-gop=0:log-level=error"}, tag="hvc1"),
-    "vp9": Codec(
-        "libvpx-vp9",
-        "yuv420p",
-        24,
-        {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
-        ("mp4", "matroska", "webm"),
-    ),
-    "h264rgb": Codec("libx264rgb", "rgb24", 0, {}),  # lossless; players outside of this project may refuse it
-}
-
-
-class _Checked:
-    """Refuses a video whose frames change size, or that has none."""
-
-    def __init__(self) -> None:
-        self._size: tuple[int, ...] | None = None
+    def __init__(self, max_side: int | None = None) -> None:
+        self._max_side = max_side
+        self._size: tuple[int, int] | None = None
 
     def _pixels(self, frames: UInt8[Tensor, "F 3 H W"]) -> UInt8[np.ndarray, "F H W 3"]:
         if len(frames):
-            self._size = self._size or frames.shape[2:]
-        if len(frames) and frames.shape[2:] != self._size:
-            raise ValueError(f"frames of {frames.shape[2:]} after frames of {self._size}")
+            height, width = frames.shape[2:]
+            self._check_size(height, width)
+            self._size = height, width
         return np.ascontiguousarray(rearrange(frames, "f c h w -> f h w c").cpu().numpy())
+
+    def _check_size(self, height: int, width: int) -> None:
+        if self._size not in (None, (height, width)):
+            raise InputError(
+                f"a frame of {height}x{width} after frames of {self._size[0]}x{self._size[1]}; give all one size"
+            )
+        if not height * width:
+            raise InputError(f"frames of {height}x{width} hold no pixel; give a larger size")
+        if self._max_side is not None and max(height, width) > self._max_side:
+            raise InputError(
+                f"frames of {height}x{width} do not fit, {self._max_side} pixels a side do; choose .npy or another size"
+            )
 
     def _check_not_empty(self) -> None:
         if self._size is None:
             raise InputError("a video needs at least one frame; none was written")
 
 
-class EncodedWriter(_Checked):
-    """Encodes frames as they come, at constant memory.
+def save_png(path: Path, pixels: UInt8[np.ndarray, "H W 3"], comment: str | None = None) -> None:
+    """Writes a picture, losing nothing.
 
     Args:
-        path: The file.
-        container: Its format.
-        fps: Frames per second.
-        codec: How to encode.
-        crf: Constant rate factor.
+        path: A new file.
+        pixels: RGB.
+        comment: Text to leave in the file.
     """
-
-    def __init__(self, path: Path, container: str, fps: float, codec: Codec, crf: int) -> None:
-        import av
-
-        super().__init__()
-        self._codec, self._crf = codec, crf
-        self._rate = Fraction(fps).limit_denominator(1001)
-        options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
-        self._container = av.open(str(path.absolute()), "w", format=container, options=options)
-        self._stream: Any = None
-        self._num_frames = 0
-
-    def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
-        from av.video.frame import VideoFrame
-        from av.video.reformatter import ColorRange, Colorspace
-
-        for pixels in self._pixels(frames):
-            pixels = self._padded(pixels)
-            self._stream = self._stream or self._add_stream(*pixels.shape[:2])
-            frame = VideoFrame.from_ndarray(pixels, format="rgb24")
-            if self._codec.pixels != "rgb24":
-                # The usual colours of video, said in the file: players guess differently where it says nothing.
-                frame = frame.reformat(
-                    format=self._codec.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-                )
-            frame.pts, frame.time_base = self._num_frames, 1 / self._rate
-            self._num_frames += 1
-            self._container.mux(self._stream.encode(frame))
-
-    def close(self) -> None:
-        self._check_not_empty()
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
-
-    def abandon(self) -> None:
-        self._container.close()
-
-    def _add_stream(self, height: int, width: int) -> Any:
-        options = {**self._codec.options, "crf": str(self._crf)}
-        stream = self._container.add_stream(self._codec.encoder, rate=self._rate, options=options)
-        stream.height, stream.width, stream.pix_fmt = height, width, self._codec.pixels
-        context = stream.codec_context
-        if self._codec.tag and self._container.format.name in ("mp4", "mov"):
-            context.codec_tag = self._codec.tag
-        if self._codec.pixels != "rgb24":
-            context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
-        return stream
-
-    def _padded(self, pixels: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
-        """The frame with even sides, which colour at half resolution needs: the last row or column is repeated."""
-        height, width = pixels.shape[:2]
-        if self._codec.pixels == "rgb24" or height % 2 == width % 2 == 0:
-            return pixels
-        if not self._num_frames:
-            logger.info("frames of %dx%d are padded to even sides by repeating their edge", height, width)
-        return np.pad(pixels, [(0, height % 2), (0, width % 2), (0, 0)], mode="edge")
+    text = PngInfo()
+    if comment is not None:
+        text.add_text(PNG_KEYWORD, comment)
+    Image.fromarray(pixels).save(path, "PNG", compress_level=3, pnginfo=text)
 
 
-class GifWriter(_Checked):
-    """Collects frames with a palette each, a byte per pixel, and writes them at the end.
-
-    Args:
-        path: The file.
-        fps: Frames per second; above 50 it plays slower, since gifs cannot be faster.
-    """
-
-    def __init__(self, path: Path, fps: float) -> None:
-        super().__init__()
-        self._path, self._fps = path, fps
-        self._frames: list[Image.Image] = []
-        if fps * _GIF_SECONDS > 1:
-            logger.warning("gifs play at most %g frames per second, not %g", 1 / _GIF_SECONDS, fps)
-
-    def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
-        for pixels in self._pixels(frames):
-            if (len(self._frames) + 1) * pixels[..., 0].size > _MAX_GIF_BYTES:
-                raise InputError(
-                    f"a gif of more than {len(self._frames)} such frames takes too much memory; write .mp4"
-                )
-            # Pillow's own conversion is some 3 dB worse on smooth colours.
-            self._frames.append(Image.fromarray(pixels).quantize(256, method=Image.Quantize.MAXCOVERAGE))
-
-    def close(self) -> None:
-        self._check_not_empty()
-        # Hundredths of a second, rounded so that errors do not add up.
-        step = max(1 / self._fps, _GIF_SECONDS)
-        ends = [round(100 * step * (i + 1)) for i in range(len(self._frames))]
-        durations = [10 * (end - start) for start, end in zip([0, *ends], ends, strict=False)]
-        first, *others = self._frames
-        first.save(self._path, "GIF", save_all=True, append_images=others, duration=durations, loop=0, optimize=False)
-
-    def abandon(self) -> None:
-        self._frames.clear()
-
-
-class PngWriter(_Checked):
+class PngWriter(FrameWriter):
     """A folder of numbered png files.
 
     Args:
         path: The folder.
+        comment: Text to leave in the first file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, comment: str | None = None) -> None:
         super().__init__()
-        self._path = path
+        self._path, self._comment = path, comment
         self._num_frames = 0
         path.mkdir()
 
     def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
         for pixels in self._pixels(frames):
-            Image.fromarray(pixels).save(self._path / f"{self._num_frames:06d}.png", compress_level=3)
+            save_png(self._path / f"{self._num_frames:06d}.png", pixels, None if self._num_frames else self._comment)
             self._num_frames += 1
 
     def close(self) -> None:
@@ -200,3 +96,70 @@ class PngWriter(_Checked):
 
     def abandon(self) -> None:
         """Nothing is held open."""
+
+
+class FileWriter(FrameWriter, ABC):
+    """A file that is written piece by piece; a subclass says what the pieces are.
+
+    Args:
+        path: The file.
+        max_side: As for `FrameWriter`.
+    """
+
+    def __init__(self, path: Path, max_side: int | None = None) -> None:
+        super().__init__(max_side)
+        self._file: BinaryIO = path.open("xb")
+        self._num_frames = 0
+
+    def write(self, frames: UInt8[Tensor, "F 3 H W"]) -> None:
+        for pixels in self._pixels(frames):
+            if not self._num_frames:
+                self._begin(*pixels.shape[:2])
+            self._add(pixels)
+            self._num_frames += 1
+
+    def close(self) -> None:
+        self._check_not_empty()
+        self._finish()
+        self._file.close()
+
+    def abandon(self) -> None:
+        self._file.close()
+
+    @abstractmethod
+    def _begin(self, height: int, width: int) -> None:
+        """Writes what stands before the first frame."""
+
+    @abstractmethod
+    def _add(self, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
+        """Writes a frame; ``self._num_frames`` are there already."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Writes what stands after the last frame, and what is known only then."""
+
+
+class NpyWriter(FileWriter):
+    """One array [F, H, W, 3] of uint8, frame after frame; `numpy.load(path, mmap_mode="r")` reads it.
+
+    Args:
+        path: The file.
+    """
+
+    def _begin(self, height: int, width: int) -> None:
+        self._write_header(0, height, width)
+
+    def _add(self, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
+        self._file.write(pixels.data)
+
+    def _finish(self) -> None:
+        # NumPy leaves room in the header for a first axis that grows.
+        start = self._file.tell() - self._num_frames * 3 * self._size[0] * self._size[1]
+        self._file.seek(0)
+        self._write_header(self._num_frames, *self._size)
+        if self._file.tell() != start:
+            raise AssertionError("the header of an array changed its length")
+
+    def _write_header(self, num_frames: int, height: int, width: int) -> None:
+        header: dict[str, Any] = {"descr": "|u1", "fortran_order": False, "shape": (num_frames, height, width, 3)}
+        npy.write_array_header_1_0(self._file, header)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from datasets.files import atomic_path, read_json, remove, write_json
+from datasets.files import atomic_path, read_json, remove, remove_stale, sync, write_json
 from errors import InputError
 
 
@@ -57,8 +58,34 @@ def test_removing_what_is_not_there_is_fine(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].mp4"
+    left = []
+    for other in (path, path.with_name("a1.mp4")):
+        writing = atomic_path(other)
+        temporary = writing.__enter__()
+        temporary.mkdir()
+        (temporary / "half").write_text("")
+        left.append((writing, temporary))
+    path.write_text("")
+    assert remove_stale(path) == [left[0][1]]
+    assert remove_stale(path) == []
+    assert sorted(tmp_path.iterdir()) == sorted([path, left[1][1]])
+
+
+def test_the_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: waited.append(os.readlink(f"/proc/self/fd/{number}")))
+    for name in ("b", "a"):
+        (tmp_path / name).write_text(name)
+    sync(tmp_path / "b")
+    sync(tmp_path)
+    assert waited == [str(tmp_path / name) for name in ("b", "a", "b")]
+    assert [(tmp_path / name).read_text() for name in ("a", "b")] == ["a", "b"]
+
+
 def test_json_comes_back_as_it_was(tmp_path: Path) -> None:
-    value = {"a": [1, 2.5, None, "ü"], "b": {}}
+    value = {"a": [1, 2.5, None, "ü"], "b": {}, os.fsdecode(b"name \xe9"): ""}
     write_json(tmp_path / "a.json", value)
     assert read_json(tmp_path / "a.json") == value
 
@@ -68,6 +95,11 @@ def test_what_is_no_json_is_one_clear_error(text: bytes, tmp_path: Path) -> None
     (tmp_path / "a.json").write_bytes(text)
     with pytest.raises(InputError, match=r"a\.json: not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_json_may_begin_with_a_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a": "ü"}', encoding="utf-8-sig")
+    assert read_json(tmp_path / "a.json") == {"a": "ü"}
 
 
 def test_oversized_json_is_not_read(tmp_path: Path) -> None:
