@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,7 @@ from errors import InputError
 
 logger = logging.getLogger(__name__)
 
+_PALETTE_PIXELS = 2**13
 _MAX_RIFF_BYTES = 2**32 - 10
 _ANIMATED, _WITH_EXIF = 0x02, 0x08
 _REPLACE = 0x02  # a frame is not blended with the one before
@@ -74,10 +76,8 @@ class GifWriter(_Animation):
             self._file.write(gif_comment(self._comment))
 
     def _add(self, pixels: UInt8[np.ndarray, "H W 3"]) -> None:
-        # Pillow's own conversion is some 3 dB worse on smooth colours.
-        image = Image.fromarray(pixels).quantize(256, method=Image.Quantize.MAXCOVERAGE)
         self._file.write(b"!\xf9" + gif_blocks(struct.pack("<BHB", 1 << 2, self._duration(), 0)))
-        self._file.write(_gif_picture(image))
+        self._file.write(_gif_picture(_with_palette(pixels)))
 
     def _finish(self) -> None:
         self._file.write(b";")
@@ -121,6 +121,18 @@ class WebpWriter(_Animation):
         size = self._file.tell() - 8
         self._file.seek(4)
         self._file.write(struct.pack("<I", size))
+
+
+def _with_palette(pixels: UInt8[np.ndarray, "H W 3"]) -> Image.Image:
+    """A frame in 256 colours of its own, chosen by looking at some thousands of its pixels.
+
+    To look at all of them takes ten times as long and is worth 0.6 dB at best; the palette of Pillow's plain conversion
+    costs some 3 dB on smooth colours.
+    """
+    step = max(1, math.isqrt(pixels[..., 0].size // _PALETTE_PIXELS))
+    some = Image.fromarray(np.ascontiguousarray(pixels[::step, ::step]))
+    palette = some.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    return Image.fromarray(pixels).quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def _gif_picture(image: Image.Image) -> bytes:

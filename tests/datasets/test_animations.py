@@ -57,6 +57,16 @@ def test_a_gif_has_a_palette_for_each_frame(tmp_path: Path) -> None:
     assert psnr(torch.stack([frame for frame, _ in shown(write(tmp_path / "a.gif", clip))]), clip) > 33
 
 
+def test_some_pixels_make_a_palette_almost_as_good_as_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = smooth(1).repeat_interleave(2, dim=2)
+    quality = []
+    for pixels in (clip[0, 0].numel() // 9, 2**30):
+        monkeypatch.setattr(animations, "_PALETTE_PIXELS", pixels)
+        ((frame, _),) = shown(write(tmp_path / "a.gif", clip))
+        quality.append(psnr(frame, clip[0]))
+    assert quality[1] > quality[0] > quality[1] - 1
+
+
 @pytest.mark.parametrize("name, unit", [("a.gif", 10), ("a.webp", 1)])
 def test_an_animation_lasts_as_long_as_the_video(name: str, unit: int, coded_clip: Clip, tmp_path: Path) -> None:
     durations = [duration for _, duration in shown(write(tmp_path / name, coded_clip(range(31)), fps=30))]
@@ -89,7 +99,7 @@ def test_equal_frames_stay_frames_of_their_own(coded_clip: Clip, tmp_path: Path)
 
 @pytest.mark.parametrize("kind", [GifWriter, WebpWriter])
 def test_memory_does_not_grow_with_the_number_of_frames(kind: type, tmp_path: Path) -> None:
-    frames = torch.randint(0, 256, (20, 3, 64, 64), dtype=torch.uint8)
+    frames = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8)
     writer = kind(tmp_path / "a", Fraction(25), **({"crf": 10} if kind is WebpWriter else {}))
     writer.write(frames)
     tracemalloc.start()
