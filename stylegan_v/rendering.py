@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64, Int64, UInt8
@@ -31,6 +32,14 @@ from stylegan_v.noise import AddressedRandom
 _CODES_PER_BLOCK = 32
 _SAMPLES_PER_MEAN = 1000
 _LAST_TIME = 2.0**53  # float64 does not know every whole number of frames beyond
+
+
+@runtime_checkable
+class NoiseSource(Protocol):
+    """Motion noise of endless videos, by the number of the code."""
+
+    def window(self, first: int, num: int) -> Float[Tensor, "B K Z"]:
+        """Noise codes first ... first + num - 1, none of them negative."""
 
 
 @dataclass
@@ -81,7 +90,7 @@ class VideoLatents:
     """
 
     ws: Float[Tensor, "B L D"]
-    motion: MotionNoise
+    motion: NoiseSource
     c: Float[Tensor, "B C"] | None = None
 
     def __len__(self) -> int:
