@@ -13,6 +13,7 @@ from jsonargparse import DefaultHelpFormatter, auto_cli
 from command_line import Parser
 from errors import InputError, clear_errors
 
+_LAST_START = 2.0**52  # whole numbers of frames are told apart for as long again
 _DESCRIPTION = """How generated videos move, beside real ones: jerks at the knots of motion, repeats and loops, drift,
 energy by frequency, movement forth and back. No pretrained network is asked. Leaves motion.json and motion.png.
 
@@ -60,8 +61,8 @@ def watch_motion(
 
     if num_videos < 2 or num_frames < 16 or chunk < 1:
         raise InputError("num_videos, num_frames, chunk: give at least 2 videos, 16 frames and chunks of 1")
-    if not math.isfinite(start) or start < 0:
-        raise InputError(f"start: {start:g}: give a time that is not negative, in frames")
+    if not 0 <= start <= _LAST_START:
+        raise InputError(f"start: {start:g}: give a time from 0 to {_LAST_START:g}, in frames")
     if distance is not None and not (math.isfinite(distance) and distance > 0):
         raise InputError(f"distance: {distance:g}: give a positive number of frames")
     if device == "cuda" and not torch.cuda.is_available():

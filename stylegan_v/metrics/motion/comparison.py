@@ -201,7 +201,7 @@ def _notes(plan: Plan, fake: Sequence[VideoMotion], real: Sequence[VideoMotion])
             notes.append(f"looping, {kind}: the period is {period:.1f} frames in the middle of the looping videos")
         if undirected := sum(not video.has_direction for video in videos):
             notes.append(
-                f"reversal, {kind}: {undirected} of {len(videos)} videos have no clear direction: none of them counts"
+                f"reversal, {kind}: {undirected} of {len(videos)} have no clear direction and count as not reversing"
             )
     knots = np.stack([video.knots for video in fake])
     if plan.distance is None:
