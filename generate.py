@@ -1,4 +1,4 @@
-"""Videos from a trained model: one function per action, the command line made from its signature.
+"""Pictures and videos from a trained model: one function per verb, the command line made from its signature.
 
     python generate.py sample --ckpt runs/<run> --num_videos 16 --seconds 20 --fps 60 --out out/
 
@@ -7,211 +7,239 @@ not postponed in this file: to read postponed ones, the parser would import what
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
-from jsonargparse import ActionYesNo, auto_cli
-from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from jsonargparse import ActionYesNo, DefaultHelpFormatter, auto_cli
+from jsonargparse.typing import NonNegativeInt
 
 from command_line import Parser
-from errors import InputError, clear_errors
+from errors import clear_errors
+from generate_options import ClipOptions, ClipsOptions, FramesOptions
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from stylegan_v.networks import Generator
-    from stylegan_v.weights import Weights
-
-Format = Literal["mp4", "gif", "png"]
-DEFAULT_FPS = 25.0
-_FILE_SUFFIXES = (".mp4", ".mov", ".mkv", ".gif")
-_OTHER_SUFFIXES = (".avi", ".webm", ".webp", ".mpg", ".png", ".jpg", ".jpeg")
+What = Literal["content", "motion"]
 
 
 def sample(
     ckpt: str,
     out: str = "out",
-    num_videos: PositiveInt = 1,
-    seconds: PositiveFloat = 5.0,
-    fps: PositiveFloat | None = None,
-    start: NonNegativeFloat = 0.0,
-    data_fps: PositiveFloat | None = None,
-    seed: int = 0,
-    truncation_psi: float = 1.0,
-    label: NonNegativeInt | None = None,
-    format: Format | None = None,
-    grid: bool = False,
-    device: str = "auto",
-    chunk: PositiveInt = 16,
+    **options: Any,
 ) -> None:
-    """Draws videos from a model; video i of a seed is the same whatever else is asked for.
+    """Videos, a file each or tiled; video i of a seed is the same whatever else is asked for.
+
+    example: python generate.py sample --ckpt runs/demo --grid 5x5 --seconds 10 --fps 60
 
     Args:
         ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
         out: A folder, for one file per video; or a file name (.mp4, .gif, ...), for all of them tiled.
-        num_videos: How many videos.
-        seconds: Length of each.
-        fps: Frames per second of the files; frames between those of the data are rendered, not blended. None: data_fps.
-        start: Moment of the first frame, seconds, fractions allowed.
-        data_fps: Frames per second of the training data, the model's clock. None: as the checkpoint says.
-        seed: Of content and motion.
-        truncation_psi: 1 keeps the full variety, smaller values draw videos nearer to the mean one.
-        label: Class of all videos, for a model with labels. None: a class per video, drawn.
-        format: Of the files in a folder; png makes a folder of frames per video. None: mp4.
-        grid: Tile all videos in one file of the folder.
-        device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
-        chunk: Frames rendered at once, of all videos together; lower it when memory runs out.
+        **options: See `ClipOptions`.
     """
-    from tqdm import tqdm
+    from stylegan_v.sampling import commands
 
-    from stylegan_v.pretrained import make_generator, read_model
-    from stylegan_v.rendering import draw_latents, frame_times, render
-
-    weights = read_model(ckpt, ["generator_ema"])
-    outputs = plan_outputs(Path(out).expanduser(), num_videos, format, grid=grid)
-    generator = make_generator(weights).to(pick_device(device))
-    data_fps = data_fps or training_fps(weights)
-    fps = fps or data_fps
-    t = frame_times(seconds, fps, data_fps, start)
-    c = one_label(generator, label)
-    with tqdm(total=num_videos * len(t), unit="frame", disable=None) as progress:
-        for output in outputs:
-            labels = None if c is None else c.expand(len(output.videos), -1)
-            latents = draw_latents(generator, seed, output.videos, c=labels, truncation_psi=truncation_psi)
-            with output.open(fps) as writer, _enough_memory(chunk):
-                for frames in render(generator, latents, t, chunk=chunk):
-                    writer.write(output.arrange(frames.cpu()))
-                    progress.update(frames.shape[0] * frames.shape[1])
-    written = outputs[0].path if len(outputs) == 1 else f"{len(outputs)} videos in {outputs[0].path.parent}"
-    size = "x".join(str(side) for side in generator.resolution)
-    print(f"{written}: {len(t)} frames of {size} pixels, {fps:g} per second")
+    commands.sample(ClipsOptions(ckpt=ckpt, out=out, **options))
 
 
-ACTIONS = {"sample": sample}
+def loop(
+    ckpt: str,
+    out: str = "out",
+    **options: Any,
+) -> None:
+    """Videos that loop without a seam: after the last frame comes the first.
 
-
-@dataclass(frozen=True)
-class Output:
-    """One file (or folder of frames) and the videos it shows.
+    example: python generate.py loop --ckpt runs/demo --seconds 4 --format webp
 
     Args:
-        path: Where it goes; a path without suffix is a folder of png frames.
-        videos: Numbers of the videos; several are tiled.
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, for one file per video; or a file name (.mp4, .gif, ...), for all of them tiled.
+        **options: See `ClipOptions`.
     """
+    from stylegan_v.sampling import commands
 
-    path: Path
-    videos: range
-
-    def open(self, fps: float) -> Any:
-        """A writer that leaves nothing behind unless it is closed cleanly."""
-        from datasets.video_writer import open_writer
-
-        return open_writer(self.path, fps)
-
-    def arrange(self, frames: "Tensor") -> "Tensor":
-        """Frames [B, F, 3, H, W] of the videos as frames of the file."""
-        from datasets.video_writer import tile
-
-        return frames[0] if len(self.videos) == 1 else tile(frames)
+    commands.loop(ClipsOptions(ckpt=ckpt, out=out, **options))
 
 
-def plan_outputs(out: Path, num_videos: int, format: Format | None, *, grid: bool) -> list[Output]:
-    """Which files will show which videos; makes the folder they go to.
+def grid(ckpt: str, out: str = "out", contents: str = "0-3", motions: str = "0-3", **options: Any) -> None:
+    """Contents in columns, motions in rows: whether the two are independent shows at a glance.
+
+    example: python generate.py grid --ckpt runs/demo --contents 0-5 --motions 0-2
 
     Args:
-        out: A folder, or the name of one file.
-        num_videos: How many videos there are.
-        format: Of files in a folder; None: mp4.
-        grid: Whether one file of the folder shows all videos.
-
-    Raises:
-        InputError: ``out`` is no folder and no file that can be written, or does not suit ``format``.
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, or a file name (.mp4, .gif, ...).
+        contents: Numbers of the videos whose content the columns show, such as 0,5,7-9.
+        motions: Numbers of the videos whose motion the rows show.
+        **options: See `ClipOptions`.
     """
-    suffix = out.suffix.lower()
-    single = suffix in _FILE_SUFFIXES and not out.is_dir()
-    folder = out.parent if single else out
-    if suffix in _OTHER_SUFFIXES or (folder.exists() and not folder.is_dir()):
-        raise InputError(f"out: {out}: give a folder, or the name of a file that ends in {', '.join(_FILE_SUFFIXES)}")
-    if single and format not in (None, suffix[1:]):
-        raise InputError(f"format: {out} will be no {format} file: give a folder, or leave --format out")
-    folder.mkdir(parents=True, exist_ok=True)
-    if single:
-        return [Output(out, range(num_videos))]
-    suffix = "" if format == "png" else f".{format or 'mp4'}"
-    if grid:
-        return [Output(out / f"grid{suffix}", range(num_videos))]
-    return [Output(out / f"video_{i:05d}{suffix}", range(i, i + 1)) for i in range(num_videos)]
+    from stylegan_v.sampling import commands
+
+    commands.grid(ClipOptions(ckpt=ckpt, out=out, **options), contents, motions)
 
 
-def pick_device(name: str) -> "torch.device":
-    """The device of that name; "auto" is a CUDA device where there is one.
+def interpolate(
+    ckpt: str,
+    out: str = "out",
+    videos: str = "0-3",
+    what: Literal["content", "motion", "both"] = "both",
+    pace: Literal["constant", "eased"] = "constant",
+    loop: bool = False,
+    **options: Any,
+) -> None:
+    """One video on its way from video to video.
 
-    Raises:
-        InputError: There is no such device here.
+    example: python generate.py interpolate --ckpt runs/demo --videos 3,8,5 --what content --pace eased --loop
+
+    Args:
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, or a file name (.mp4, .gif, ...).
+        videos: Numbers of the videos on the way, such as 0,5,7-9.
+        what: What changes; the rest stays that of the first. Content changes in w, motion in its noise.
+        pace: Constant speed, or slower at each video.
+        loop: Go on from the last video to the first, and loop without a seam.
+        **options: See `ClipOptions`.
     """
-    import torch
+    from stylegan_v.sampling import commands
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device: {name} is not there: give cpu, cuda or auto") from error
-    return device
+    told = ClipOptions(ckpt=ckpt, out=out, **options)
+    commands.interpolate(told, videos, what, loop=loop, eased=pace == "eased")
 
 
-def training_fps(weights: "Weights") -> float:
-    """Frames per second of the data of training, where the weights know it; else 25, and says so."""
-    if "fps" in weights.facts:
-        return float(weights.facts["fps"])
-    print(
-        f"{weights.path}: does not say how fast its data is: taken as {DEFAULT_FPS:g} (--data_fps changes it)",
-        file=sys.stderr,
-    )
-    return DEFAULT_FPS
+def mix(
+    ckpt: str,
+    out: str = "out",
+    videos: str = "0-2",
+    styles: str = "3-6",
+    layers: str = "0-3",
+    parents: bool = True,
+    **options: Any,
+) -> None:
+    """Videos in rows whose styles in some layers are those of others, in columns.
 
+    example: python generate.py mix --ckpt runs/demo --videos 0 --styles 1 --layers 0-5 --no_parents
 
-def one_label(generator: "Generator", label: int | None) -> "Tensor | None":
-    """A class as [1, c_dim]; None where none is asked for.
-
-    Raises:
-        InputError: The model has no such class.
+    Args:
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, or a file name (.mp4, .gif, ...).
+        videos: Numbers of the videos in rows, whose motion and other layers are shown.
+        styles: Numbers of the videos in columns.
+        layers: Which layers take the columns' styles: the first ones decide on shapes, the last ones on colours.
+        parents: Show the videos themselves, too, at the top and on the left.
+        **options: See `ClipOptions`.
     """
-    import torch
+    from stylegan_v.sampling import commands
 
-    if label is None:
-        return None
-    if label >= generator.c_dim:
-        known = f"its classes are 0 to {generator.c_dim - 1}" if generator.c_dim else "it was trained without labels"
-        raise InputError(f"label: the model has no class {label}: {known}")
-    device = generator.mapping.w_avg.device
-    return torch.nn.functional.one_hot(torch.tensor([label], device=device), generator.c_dim).float()
+    commands.mix(ClipOptions(ckpt=ckpt, out=out, **options), videos, styles, layers, parents=parents)
 
 
-@contextmanager
-def _enough_memory(chunk: int) -> Iterator[None]:
-    """Says what to do where a GPU runs out of memory."""
-    import torch
+def freeze(
+    ckpt: str,
+    out: str = "out",
+    what: What = "content",
+    of: NonNegativeInt = 0,
+    **options: Any,
+) -> None:
+    """One content with many motions, or one motion with many contents.
 
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise InputError(f"chunk: {chunk} frames at once do not fit into the device's memory: give fewer") from error
+    example: python generate.py freeze --ckpt runs/demo --what motion --of 3 --num_videos 8
+
+    Args:
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, for one file per video; or a file name (.mp4, .gif, ...), for all of them tiled.
+        what: What is kept.
+        of: Number of the video whose it is.
+        **options: See `ClipOptions`.
+    """
+    from stylegan_v.sampling import commands
+
+    commands.freeze(ClipsOptions(ckpt=ckpt, out=out, **options), what, of)
+
+
+def frames(
+    ckpt: str,
+    times: str,
+    out: str = "out",
+    unit: Literal["frames", "seconds"] = "frames",
+    **options: Any,
+) -> None:
+    """Frames at any moments, in any order, as png files or an npy array.
+
+    example: python generate.py frames --ckpt runs/demo --times 0,0.25,1e6+0.5
+
+    Args:
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        times: Moments, between commas, or a text file of them; sums are allowed.
+        out: A folder, for a folder (or .npy file) per video; or the name of a .npy file, for all of them tiled.
+        unit: Of the moments: frames of the training data, or seconds.
+        **options: See `Options`.
+    """
+    from stylegan_v.sampling import commands
+
+    commands.frames(FramesOptions(ckpt=ckpt, out=out, **options), times, unit)
+
+
+def xt(
+    ckpt: str,
+    out: str = "out",
+    row: NonNegativeInt | None = None,
+    column: NonNegativeInt | None = None,
+    **options: Any,
+) -> None:
+    """Slices of videos as pictures, one row or column of pixels over time: jumps, standstill and repetition show.
+
+    example: python generate.py xt --ckpt runs/demo --num_frames 512 --num_videos 4 --out motion.png
+
+    Args:
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, for one picture per video; or the name of a .png file, for all of them tiled.
+        row: Which row of pixels, time downwards. None: the one in the middle, unless a column is given.
+        column: Which column of pixels, time to the right.
+        **options: See `ClipOptions`.
+    """
+    from stylegan_v.sampling import commands
+
+    commands.xt(ClipsOptions(ckpt=ckpt, out=out, **options), row, column)
+
+
+ACTIONS = {
+    "sample": sample,
+    "grid": grid,
+    "interpolate": interpolate,
+    "mix": mix,
+    "freeze": freeze,
+    "loop": loop,
+    "frames": frames,
+    "xt": xt,
+}
+
+
+def _example(action: Callable[..., None]) -> str:
+    """The command line that an action's docstring shows."""
+    return next(line for line in action.__doc__.splitlines() if "example: " in line).replace("example:", " ", 1)[3:]
+
+
+class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+    """Keeps the lines of the examples."""
 
 
 class ActionParser(Parser):
     """A parser of actions: flags need no value, options are known by their own names."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": _Help, **kwargs})
+
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("type") is bool:
             del kwargs["type"]
             kwargs.update(action=ActionYesNo, nargs="?")
+        elif kwargs.get("default") is False:  # a flag that may have a value
+            kwargs.update(nargs="?", const=True)
         return super().add_argument(*args, **kwargs)
+
+    def format_help(self) -> str:
+        action = ACTIONS.get(self.prog.split()[-1])
+        self.epilog = "examples:\n" + "\n".join(map(_example, [action] if action else ACTIONS.values()))
+        return super().format_help()
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         for action in ACTIONS:
@@ -229,10 +257,27 @@ def _interruptible() -> Iterator[None]:
         raise SystemExit(130) from None
 
 
+def _wanted(args: Sequence[str]) -> dict[str, Callable[..., None]]:
+    """The actions whose flags have to be known; a parser for all of them takes as long as everything else of --help."""
+    if args and args[0] in ACTIONS:
+        return {args[0]: ACTIONS[args[0]]}
+    if ACTIONS.keys() & set(args):
+        return ACTIONS
+    return {name: _without_flags(action) for name, action in ACTIONS.items()}
+
+
+def _without_flags(action: Callable[..., None]) -> Callable[[], None]:
+    def named() -> None: ...
+
+    named.__doc__ = action.__doc__.partition("\n")[0]
+    return named
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """The command line: the name of an action, then its arguments as flags."""
+    args = sys.argv[1:] if args is None else args
     with clear_errors("generate.py"), _interruptible():
-        auto_cli(ACTIONS, args=args, as_positional=False, parser_class=ActionParser, prog="generate.py")
+        auto_cli(_wanted(args), args=args, as_positional=False, parser_class=ActionParser, prog="generate.py")
 
 
 if __name__ == "__main__":

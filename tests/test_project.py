@@ -15,9 +15,10 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = [p for name in ("stylegan_v", "datasets", "fields") for p in sorted((ROOT / name).rglob("*.py"))]
-CODE += [ROOT / name for name in ("train.py", "generate.py", "command_line.py", "errors.py", "torchvision_guard.py")]
+TOP_LEVEL = {"train", "generate", "generate_options", "command_line", "errors", "torchvision_guard"}
+CODE += [ROOT / f"{name}.py" for name in sorted(TOP_LEVEL)]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OURS = {"stylegan_v", "datasets", "fields", "train", "generate", "command_line", "errors", "torchvision_guard"}
+OURS = {"stylegan_v", "datasets", "fields", *TOP_LEVEL}
 MODULES = {  # where they differ
     "huggingface-hub": "huggingface_hub",
     "pillow": "PIL",

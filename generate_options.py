@@ -1,0 +1,162 @@
+"""What all verbs of generate.py can be told, and what of it makes no sense.
+
+It stands at the top level because the command line is made from it before anything heavy is imported; a room would
+bring its package along.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from errors import InputError
+
+Format = Literal["mp4", "webm", "gif", "webp", "png", "npy"]
+MAX_FRAMES = 10_000_000
+_MAX_CRF = 63
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Which model draws, and where pictures go.
+
+    Args:
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, for one file per video; or a file name (.mp4, .gif, ...), for all of them tiled.
+        seed: Of content and motion.
+        truncation_psi: 1 keeps the full variety, smaller values draw videos nearer to the mean one.
+        label: Class of all videos, for a model with labels; of a list (0,2,5-7), each video takes the next. None: a
+            class per video, drawn.
+        data_fps: Frames per second of the training data, the model's clock. None: as the checkpoint says.
+        format: Of the files in a folder: mp4, webm, gif, webp, npy, or png for a folder of frames per video. None: mp4.
+        crf: Quality of mp4 and webm, 0 is best, 18 hardly to be told from the frames. None: the codec's default.
+        overwrite: Whether to replace files that were made with other settings; those made with the same are kept.
+        device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
+        chunk: Frames rendered at once, of all videos together. "auto": as many as memory allows and speed asks for.
+    """
+
+    ckpt: str
+    out: str = "out"
+    seed: int = 0
+    truncation_psi: float = 1.0
+    label: int | str | None = None
+    data_fps: float | None = None
+    format: Format | None = None
+    crf: int | None = None
+    overwrite: bool = False
+    device: str = "auto"
+    chunk: int | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        _positive("data_fps", self.data_fps)
+        _finite("truncation_psi", self.truncation_psi)
+        if self.crf is not None and not 0 <= self.crf <= _MAX_CRF:
+            raise InputError(f"crf: {self.crf}: give 0 (best) to {_MAX_CRF}")
+        if isinstance(self.chunk, int):
+            _count("chunk", self.chunk)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipOptions(Options):
+    """What `Options` hold, and which stretch of time is drawn.
+
+    Args:
+        seconds: Length of the files. None: 5, or as num_frames says.
+        num_frames: Length of the files, in frames of theirs, in place of seconds.
+        fps: Frames per second of the files; frames between those of the data are rendered, not blended. None: data_fps.
+        start: Moment of the first frame, seconds, fractions allowed.
+        speed: 1 is natural, 0.5 slow motion, -1 backwards from the start.
+    """
+
+    seconds: float | None = None
+    num_frames: int | None = None
+    fps: float | None = None
+    start: float = 0.0
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _positive("seconds", self.seconds)
+        _positive("fps", self.fps)
+        _finite("start", self.start)
+        _finite("speed", self.speed)
+        if self.start < 0:
+            raise InputError(f"start: {self.start:g}: a video begins at 0: give a moment from there on, in seconds")
+        if self.speed == 0:
+            raise InputError("speed: 0 would show one moment for ever: give another number, negative for backwards")
+        if self.num_frames is not None:
+            _count("num_frames", self.num_frames)
+            if self.seconds is not None:
+                raise InputError("num_frames: seconds is given as well: give one of the two")
+
+    def count(self, fps: float) -> int:
+        """How many frames a file of this rate has; at least one.
+
+        Raises:
+            InputError: More than a file can hold.
+        """
+        if self.num_frames is not None:
+            return self.num_frames
+        frames = (_SECONDS if self.seconds is None else self.seconds) * fps
+        if frames > MAX_FRAMES:
+            raise InputError(f"seconds: {self.seconds:g} are {frames:g} frames: give at most {MAX_FRAMES} of them")
+        return max(1, round(frames))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several:
+    """Which videos, and how many share a file.
+
+    Args:
+        num_videos: How many videos: numbers 0, 1, ... of the seed. None: one, or as many as the grid has places.
+        videos: Numbers of the videos instead, such as 0,5,7-9.
+        seeds: Several seeds instead, such as 0,5,7-9; of each its first video.
+        grid: Tile all videos in one file of the folder; 3x5 is three rows of five.
+    """
+
+    num_videos: int | None = None
+    videos: str | None = None
+    seeds: str | None = None
+    grid: bool | str = False
+
+    def __post_init__(self) -> None:
+        if self.num_videos is not None:
+            _count("num_videos", self.num_videos)
+        ways = [key for key in ("num_videos", "videos", "seeds") if getattr(self, key) is not None]
+        if len(ways) > 1:
+            raise InputError(f"{ways[1]}: {ways[0]} is given as well: give one of the two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipsOptions(ClipOptions, Several):
+    """Clips of several videos."""
+
+    def __post_init__(self) -> None:
+        ClipOptions.__post_init__(self)
+        Several.__post_init__(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FramesOptions(Options, Several):
+    """Frames of several videos, without a rate."""
+
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        Several.__post_init__(self)
+
+
+def _positive(key: str, value: float | None) -> None:
+    if value is not None and not 0 < value < math.inf:
+        raise InputError(f"{key}: {value:g}: give a number above 0")
+
+
+def _finite(key: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise InputError(f"{key}: {value:g}: give a number")
+
+
+def _count(key: str, value: int) -> None:
+    if not 0 < value <= MAX_FRAMES:
+        raise InputError(f"{key}: {value}: give a number from 1 to {MAX_FRAMES}")

@@ -1,0 +1,1 @@
+"""What trained generators are asked for: which videos, which moments, how they are combined, and where they go."""

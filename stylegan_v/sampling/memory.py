@@ -1,0 +1,97 @@
+"""How many frames are rendered at once: as many as fit, and fewer when they turn out not to.
+
+Shape legend
+    B       videos rendered side by side
+    F       frames of a whole video, f of one chunk
+    H, W    height and width
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from errors import InputError
+from stylegan_v.networks import Generator
+
+Render = Callable[[Tensor, int], Iterator[Tensor]]  # times [F] and a chunk size to frames [B, f, 3, H, W], bytes
+
+_SHARE = 0.5  # of the free memory: other programs want some, too
+_COPIES = 8  # of the largest features that are alive at once in a layer; measured: 4 to 6
+_MOST = {"cpu": 16, "cuda": 64}  # beyond which nothing gets faster
+_NO_MEMORY = ("can't allocate memory", "not enough memory")  # what the allocator of the CPU says, in a RuntimeError
+
+
+@dataclass
+class Chunk:
+    """Frames rendered at once, of all videos together; it shrinks where memory runs out.
+
+    Attributes:
+        frames: How many.
+    """
+
+    frames: int
+
+    def render(self, make: Render, t: Float64[Tensor, " F"]) -> Iterator[UInt8[Tensor, "B f 3 H W"]]:
+        """All frames in order; what did not fit into memory is begun again in smaller parts.
+
+        Raises:
+            InputError: A single frame does not fit.
+        """
+        done = 0
+        while done < len(t):
+            try:
+                for frames in make(t[done:], self.frames):
+                    yield frames
+                    done += frames.shape[1]
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._halve(error)
+
+    def _halve(self, error: Exception) -> None:
+        if self.frames == 1:
+            raise InputError("chunk: a single frame does not fit into the device's memory: try --device cpu") from error
+        self.frames //= 2
+        print(f"chunk: out of memory: going on with {self.frames} frames at once", file=sys.stderr)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def choose_chunk(generator: Generator, asked: int | str) -> Chunk:
+    """The number asked for; of "auto", a power of two that half of the free memory holds, not larger than useful.
+
+    Powers of two, so that the number, on which the last digits of frames depend, is mostly the same on one machine.
+    """
+    if asked != "auto":
+        return Chunk(int(asked))
+    device = generator.mapping.w_avg.device
+    fitting = int(_SHARE * free_memory(device) / frame_memory(generator))
+    chosen = max(1, min(fitting, _MOST.get(device.type, _MOST["cpu"])))
+    return Chunk(1 << (chosen.bit_length() - 1))
+
+
+def frame_memory(generator: Generator) -> int:
+    """Bytes that rendering takes for each frame at once, about."""
+    largest = max(level.channels * level.height * level.width for level in generator.synthesis.levels)
+    return _COPIES * largest * generator.mapping.w_avg.element_size()
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):  # this system does not tell
+        return 2**31
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _NO_MEMORY)
