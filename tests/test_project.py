@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def only_version(requirement: Requirement) -> str:
 
 
 def test_every_pin_lies_within_the_bounds_of_the_project() -> None:
-    bounds = requirements([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]])
+    bounds = requirements([*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())])
     pins = pinned("requirements.txt")
 
     assert set(pins) == set(bounds)
@@ -77,7 +78,8 @@ def imported_names(path: Path) -> set[str]:
 
 def test_dependencies_are_what_the_code_imports() -> None:
     used = set().union(*(imported_names(path) for path in CODE)) - OURS - sys.stdlib_module_names - {""}
-    stated = {MODULES.get(name, name) for name in requirements(PROJECT["dependencies"])}
+    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["export"]]
+    stated = {MODULES.get(name, name) for name in requirements(needed)}
 
     assert used - stated == set(), "imported, but no dependency"
     assert stated - used == set(), "a dependency that nothing imports"
