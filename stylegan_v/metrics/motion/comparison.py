@@ -33,6 +33,8 @@ from stylegan_v.metrics.motion.watch import VideoMotion, watch
 from stylegan_v.networks import Generator
 from stylegan_v.pretrained import load_generator
 
+_APART = 1_000_003  # between seeds, so that a data set beside itself shows other videos
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -132,7 +134,8 @@ def _open_videos(path: Path, real: str | None, plan: Plan) -> Sides:
     """Generated videos that are files."""
     if real is None and path.exists():
         raise InputError(f"fake: {path}: holds no weights, and as videos they need --real to be compared with")
-    made = FilmedVideos(open_collection(path, plan.num_frames), plan.num_frames, None, plan.seed, True, name=str(path))
+    given, other_order = open_collection(path, plan.num_frames), plan.seed + _APART
+    made = FilmedVideos(given, plan.num_frames, None, other_order, True, name=str(path))
     collection = open_collection(Path(real).expanduser(), plan.num_frames)
     filmed = FilmedVideos(collection, plan.num_frames, made.resolution, plan.seed, name=real)
     return Sides(made, filmed, "none", [*_repeats(made, "fake", plan), *_repeats(filmed, "real", plan)])

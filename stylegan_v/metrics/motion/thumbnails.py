@@ -22,7 +22,7 @@ from torch import Tensor
 from stylegan_v.metrics.motion.frames import smaller
 
 SIDE = 16
-_MOST_DISTANCES = 2**23  # in memory together
+_MOST_DISTANCES = 2**22  # in memory together
 _TILE = 4096  # frames that are widened to float64 together
 
 

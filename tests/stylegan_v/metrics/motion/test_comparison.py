@@ -93,6 +93,13 @@ def test_videos_beside_videos(tmp_path: Path) -> None:
     assert any("give --distance" in note for note in told_apart["notes"])
 
 
+def test_data_set_beside_itself_shows_other_videos(tmp_path: Path) -> None:
+    config = str(write_run(tmp_path / "run") / CONFIG)
+    sides, _ = open_sides(config, config, Plan(2, 16))
+    (fake,), (real,) = (videos.parts(0, 16) for videos in (sides.fake, sides.real))
+    assert fake.shape == real.shape and not torch.equal(fake, real)
+
+
 def test_labels_of_the_real_videos_where_there_are_some(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", c_dim=4)
     sides, _ = open_sides(str(run), None, Plan(3, 16))

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
-from stylegan_v.metrics.motion.change import frame_change
+from stylegan_v.metrics.motion.change import FrameDifferences, frame_change
 from stylegan_v.metrics.motion.drift import drift
-from stylegan_v.metrics.motion.flow import flow
-from stylegan_v.metrics.motion.knots import at_knots, jump_ratio, knot_jump
+from stylegan_v.metrics.motion.flow import FrameFlow, flow
+from stylegan_v.metrics.motion.frames import Follower, unit_frames
+from stylegan_v.metrics.motion.knots import SecondDifferences, at_knots, jump_ratio, knot_jump
 from stylegan_v.metrics.motion.recurrence import recurrence
 from stylegan_v.metrics.motion.reversal import is_reversed, speed
-from stylegan_v.metrics.motion.spectrum import motion_spectrum
+from stylegan_v.metrics.motion.spectrum import MotionSpectrum, motion_spectrum
+from stylegan_v.metrics.motion.thumbnails import Thumbnails
 from stylegan_v.metrics.motion.watch import VideoMotion, watch
-from tests.stylegan_v.metrics.motion.patterns import as_bytes, drifting, still
+from tests.stylegan_v.metrics.motion.patterns import as_bytes, drifting, noise, still
 
 TIMES = np.arange(100.0)
 
@@ -57,6 +60,25 @@ def test_still_video() -> None:
     seen = watched(still(80), 32)
     assert seen.change.max() == 0 and seen.recurs == 0 and not seen.reverses and not seen.has_direction
     assert math.isnan(seen.period) and math.isnan(seen.speed) and math.isnan(seen.directed)
+
+
+def kept(follower: Follower) -> int:
+    """Bytes of the tensors that a follower holds on to."""
+    held = [item for value in vars(follower).values() for item in (value if isinstance(value, list) else [value])]
+    return sum(item.untyped_storage().nbytes() for item in held if isinstance(item, torch.Tensor))
+
+
+@pytest.mark.parametrize(
+    "make, most",
+    [(FrameDifferences, 8), (SecondDifferences, 8), (MotionSpectrum, 0), (FrameFlow, 24), (Thumbnails, 1536)],
+)
+def test_what_is_kept_hardly_grows(make: Callable[[], Follower], most: int) -> None:
+    follower, sizes = make(), []
+    frames = unit_frames(noise(16, (64, 64)))
+    for _ in range(12):
+        follower.add(frames)
+        sizes.append(kept(follower))
+    assert sizes[-1] - sizes[5] == 6 * 16 * most
 
 
 @pytest.mark.gpu
