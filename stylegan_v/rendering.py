@@ -14,8 +14,9 @@ Shape legend
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -25,12 +26,17 @@ from torch.nn import functional as F
 
 from errors import InputError
 from stylegan_v.networks import Generator
-from stylegan_v.networks.synthesis import NoiseMode
+from stylegan_v.networks.folding import FoldedSynthesis, can_fold
+from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork
 from stylegan_v.networks.time_encoding import float64_device
 from stylegan_v.noise import AddressedRandom
 
+Finish = Callable[[Tensor], Tensor]  # frames in [-1, 1] to what is given out
+
 _CODES_PER_BLOCK = 32
 _SAMPLES_PER_MEAN = 1000
+_FOLDED_FRAMES = 4  # fewer of a video are not worth folding it: measured from 64 to 256 px
+_CHUNKS_PER_WINDOW = 16  # RGB images of so many take about the memory of the features of one
 _LAST_TIME = 2.0**53  # float64 does not know every whole number of frames beyond
 
 
@@ -162,6 +168,10 @@ def render(
     A frame depends on its time alone, whichever others are rendered with it: motion is exact at any time (see
     `networks.exact_motion`), and only the rounding of float32 convolutions differs from chunk to chunk.
 
+    For a single video the network is folded once (see `networks.folding`). Several take turns: the network is folded
+    for one of them and renders up to ``chunk`` of its frames, of which no more than 16 chunks are held. Where time
+    enters the styles, and for three frames or fewer at a turn, the network is used as it is.
+
     Args:
         generator: The network, in any mode; its running averages do not move.
         latents: What the videos show.
@@ -172,7 +182,7 @@ def render(
     Raises:
         InputError: A time is negative or no number.
     """
-    return map(to_uint8, render_float(generator, latents, t, chunk=chunk, noise_mode=noise_mode))
+    return _render(generator, latents, t, chunk, noise_mode, to_uint8)
 
 
 def render_float(
@@ -184,27 +194,70 @@ def render_float(
     noise_mode: NoiseMode = "const",
 ) -> Iterator[Float[Tensor, "B f 3 H W"]]:
     """As `render`, nominally in [-1, 1] and not yet clamped."""
-    wrong = t[~((t >= 0) & (t <= _LAST_TIME))]
-    if len(wrong):
-        raise InputError(f"times: {wrong[0]:g}: a video has times from 0 to {_LAST_TIME:g}, in frames: give others")
-    return _chunks(generator, latents, t, chunk, noise_mode)
-
-
-@torch.no_grad()
-def _chunks(
-    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " F"], chunk: int, noise_mode: NoiseMode
-) -> Iterator[Tensor]:
-    synthesis = generator.synthesis
-    path = synthesis.motion.path(latents.motion.window, latents.c)
-    for times in t.split(max(1, chunk // len(latents))):
-        motion_v = path(times).to(latents.ws.device)
-        groups = zip(latents.ws.split(chunk), motion_v.split(chunk), strict=True)
-        yield torch.cat([synthesis.frames(ws, v, noise_mode=noise_mode) for ws, v in groups])
+    return _render(generator, latents, t, chunk, noise_mode, lambda frames: frames)
 
 
 def to_uint8(frames: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:
     """Frames in [-1, 1] as bytes, as the original's metrics round them."""
     return (127.5 * frames + 128).clamp(0, 255).to(torch.uint8)
+
+
+def _render(
+    generator: Generator,
+    latents: VideoLatents,
+    t: Float64[Tensor, " F"],
+    chunk: int,
+    noise_mode: NoiseMode,
+    finish: Finish,
+) -> Iterator[Tensor]:
+    """The frames, finished in some way; times are checked before anything is drawn."""
+    wrong = t[~((t >= 0) & (t <= _LAST_TIME))]
+    if len(wrong):
+        raise InputError(f"times: {wrong[0]:g}: a video has times from 0 to {_LAST_TIME:g}, in frames: give others")
+    num_videos = len(latents)
+    together = max(1, chunk // num_videos)
+    apart = min(chunk, _CHUNKS_PER_WINDOW * chunk // num_videos) // together * together
+    frames_per_fold = len(t) if num_videos == 1 else min(apart, len(t))
+    if can_fold(generator.synthesis) and frames_per_fold >= _FOLDED_FRAMES:
+        draw, window = _one_video_at_a_time(generator.synthesis, latents.ws, noise_mode, finish), apart
+    else:
+        draw, window = _all_videos_at_once(generator.synthesis, latents.ws, noise_mode, finish, chunk), together
+    return _chunks(generator, latents, t, draw, window, together)
+
+
+@torch.no_grad()
+def _chunks(
+    generator: Generator,
+    latents: VideoLatents,
+    t: Float64[Tensor, " F"],
+    draw: Callable[[Tensor], Tensor],
+    window: int,
+    together: int,
+) -> Iterator[Tensor]:
+    """Frames of ``window`` times at once, given out ``together`` at a time."""
+    path = generator.synthesis.motion.path(latents.motion.window, latents.c)
+    for times in t.split(window):
+        yield from draw(path(times).to(latents.ws.device)).split(together, dim=1)
+
+
+def _one_video_at_a_time(
+    synthesis: SynthesisNetwork, ws: Float[Tensor, "B L D"], noise_mode: NoiseMode, finish: Finish
+) -> Callable[[Tensor], Tensor]:
+    """Embeddings [B, f, V] to frames, by networks that are folded for one video each; a single one is folded once."""
+    folded = lru_cache(maxsize=1)(lambda video: FoldedSynthesis(synthesis, ws[video], noise_mode))
+    return lambda motion_v: torch.stack([finish(folded(video)(v)) for video, v in enumerate(motion_v)])
+
+
+def _all_videos_at_once(
+    synthesis: SynthesisNetwork, ws: Float[Tensor, "B L D"], noise_mode: NoiseMode, finish: Finish, chunk: int
+) -> Callable[[Tensor], Tensor]:
+    """Embeddings [B, f, V] to frames, by the network as it is."""
+
+    def draw(motion_v: Tensor) -> Tensor:
+        groups = zip(ws.split(chunk), motion_v.split(chunk), strict=True)
+        return torch.cat([finish(synthesis.frames(w, v, noise_mode=noise_mode)) for w, v in groups])
+
+    return draw
 
 
 def _mean_style(generator: Generator, c: Float[Tensor, "B C"] | None) -> Tensor:

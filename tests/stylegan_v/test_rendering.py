@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import weakref
+from typing import Any
+
 import pytest
 import torch
 
 from errors import InputError
+from stylegan_v import rendering
 from stylegan_v.networks import Generator, LSTMMotion, Motion, MotionEncoder, Motionless, SmoothEncoding, TimeEncoding
+from stylegan_v.networks.folding import FoldedSynthesis
 from stylegan_v.rendering import MotionNoise, draw_latents, frame_times, render, render_float, to_uint8
 
 
 def make_generator(
-    c_dim: int = 0, motion: Motion | None = None, encoding: type[TimeEncoding] | None = None
+    c_dim: int = 0, motion: Motion | None = None, encoding: type[TimeEncoding] | None = None, **settings: Any
 ) -> Generator:
     torch.manual_seed(0)
     if motion is None:
@@ -25,7 +30,8 @@ def make_generator(
             max_num_frames=64,
             encoding=encoding and encoding(8, 8, 4, 256),
         )
-    generator = Generator(16, z_dim=8, w_dim=8, c_dim=c_dim, motion=motion, channel_base=128, channel_max=8)
+    widths = {"z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 8}
+    generator = Generator(16, c_dim=c_dim, motion=motion, **widths, **settings)
     generator.mapping.w_avg.normal_()
     return generator.eval()
 
@@ -150,6 +156,84 @@ def test_more_videos_than_a_chunk_holds_are_rendered_in_groups() -> None:
     assert [tuple(chunk.shape) for chunk in chunks] == [(5, 1, 3, 16, 16)] * 5
     together = torch.cat(list(render(generator, latents, t, chunk=100)), dim=1)
     assert (torch.cat(chunks, dim=1).int() - together.int()).abs().max() <= 1
+
+
+@pytest.fixture
+def folds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many folded networks were alive after each was made."""
+    alive: list[int] = []
+    networks: weakref.WeakSet = weakref.WeakSet()
+
+    class Counted(FoldedSynthesis):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            networks.add(self)
+            alive.append(len(networks))
+
+    monkeypatch.setattr(rendering, "FoldedSynthesis", Counted)
+    return alive
+
+
+@pytest.mark.parametrize("chunk", [1, 16])
+def test_a_single_video_is_folded_once(folds: list[int], chunk: int) -> None:
+    generator = make_generator()
+    float_video(generator, frame_times(4, 25, 25), chunk, videos=(3,))
+    assert folds == [1]
+
+
+def test_of_several_videos_few_are_folded_at_once_and_each_for_a_chunk_of_its_own(folds: list[int]) -> None:
+    generator, t = make_generator(), frame_times(2.2, 25, 25)
+    latents = draw_latents(generator, 0, range(5))
+    chunks = list(render_float(generator, latents, t, chunk=11))
+    assert [part.shape[1] for part in chunks] == [2] * 27 + [1]
+    assert len(folds) == 5 * 6 and max(folds) <= 2  # 10 frames of a video at its turn
+    for video, frames in enumerate(torch.cat(chunks, dim=1)):
+        alone = float_video(generator, t, 16, videos=(video,))[0]
+        torch.testing.assert_close(frames, alone, atol=1e-5, rtol=0)
+
+
+def test_what_is_held_of_many_videos_does_not_grow_with_their_length(folds: list[int]) -> None:
+    latents = draw_latents(generator := make_generator(), 0, range(40))
+    for frames in render(generator, latents, frame_times(1, 25, 25), chunk=16):
+        assert frames.shape[:2] == (40, 1)
+        assert frames.untyped_storage().nbytes() <= 16 * 16 * 3 * 16 * 16  # bytes of 16 chunks
+    assert len(folds) == 40 * 5
+
+
+def test_a_few_moments_of_a_video_are_drawn_without_folding(folds: list[int]) -> None:
+    generator, t = make_generator(), frame_times(0.4, 25, 25)
+    whole = float_video(generator, t, 16)
+    assert len(folds) == 2
+    torch.testing.assert_close(float_video(generator, t[:3], 16), whole[:, :3], atol=1e-5, rtol=0)
+    assert len(folds) == 2
+
+
+@pytest.mark.parametrize("time_conditioning", ["concat_w", "sum_w"])
+def test_time_in_the_styles_is_drawn_by_the_network_as_it_is(folds: list[int], time_conditioning: str) -> None:
+    generator = make_generator(motion=LSTMMotion(6, 8, max_num_frames=16), time_conditioning=time_conditioning)
+    t = frame_times(0.4, 25, 25)
+    latents = draw_latents(generator, 0, [3, 7])
+    motion_z = latents.motion.window(0, generator.synthesis.motion.num_codes(t))
+    expected = generator.synthesis(latents.ws, t.expand(2, -1), None, motion_z)
+    torch.testing.assert_close(float_video(generator, t, 16), expected, atol=1e-5, rtol=1e-5)
+    assert not folds
+
+
+def test_constant_noise_is_that_of_the_network_and_none_is_none() -> None:
+    generator = make_generator(noise_inputs=True)
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.data.fill_(0.5)
+    t, latents = frame_times(0.4, 25, 25), draw_latents(generator, 0, [3])
+    motion_z = latents.motion.window(0, generator.synthesis.motion.num_codes(t))
+    drawn = {}
+    for mode in ("const", "none", "random"):
+        drawn[mode] = torch.cat(list(render_float(generator, latents, t, noise_mode=mode)), dim=1)
+        if mode != "random":
+            expected = generator.synthesis(latents.ws, t[None], None, motion_z, noise_mode=mode)
+            torch.testing.assert_close(drawn[mode], expected, atol=1e-4, rtol=1e-4)
+    assert (drawn["const"] - drawn["none"]).abs().max() > 1e-2
+    assert (drawn["random"] - drawn["const"]).abs().max() > 1e-2
 
 
 def test_shared_motion_under_different_content() -> None:
