@@ -61,6 +61,8 @@ def watch_motion(
 
     if num_videos < 2 or num_frames < 16 or chunk < 1:
         raise InputError("num_videos, num_frames, chunk: give at least 2 videos, 16 frames and chunks of 1")
+    if seed < 0:
+        raise InputError(f"seed: {seed}: give a number that is not negative")
     if not 0 <= start <= _LAST_START:
         raise InputError(f"start: {start:g}: give a time from 0 to {_LAST_START:g}, in frames")
     if distance is not None and not (math.isfinite(distance) and distance > 0):

@@ -44,6 +44,7 @@ def test_tiny_generator_beside_a_folder_of_tiny_videos(tmp_path: Path, capsys: p
         (["--fake", "RUN", "--real", "VIDEOS", "--num_videos", "1"], "num_videos"),
         (["--fake", "RUN", "--num_frames", "-5"], "num_frames"),
         (["--fake", "RUN", "--chunk", "0"], "chunk"),
+        (["--fake", "RUN", "--seed", "-1"], "seed: -1"),
         (["--fake", "RUN", "--distance", "nan"], "distance: "),
         (["--fake", "RUN", "--distance", "0"], "distance: 0"),
         (["--fake", "RUN", "--start", "-1"], "start: -1"),
