@@ -116,7 +116,9 @@ def motion_on(
         left, right, share = journey.place(windows[:, -1, 0])
         keys = rearrange(windows[:, :-1], "s (k z) n -> s k n z", k=journey.num_keys)
         each, quarter = torch.arange(len(keys), device=keys.device), (share * math.pi / 2)[:, None, None]
-        blended = quarter.cos() * keys[each, left] + quarter.sin() * keys[each, right]
+        before, after = keys[each, left], keys[each, right]
+        same = (before == after).all(dim=2, keepdim=True)  # a video on the way to itself is not independent of itself
+        blended = torch.where(same, before, quarter.cos() * before + quarter.sin() * after)
         label = None if labels is None else torch.lerp(labels[left], labels[right], share[:, None])
         return rearrange(exact.trajectory(blended, label), "s 1 d -> 1 s d")
 

@@ -130,7 +130,7 @@ def xt(options: ClipsOptions, row: int | None, column: int | None) -> None:
     studio = Studio("xt", options, destination(options, (".png",), "png"), partial(make_clip, options))
     line = choose_line(studio.generator.resolution, row, column)
     choice = choose(options.seed, options)
-    studio.save = image_saver(line, choice.columns)
+    studio.save = image_saver(line, choice.columns or (len(choice.videos) if line.across else 1))
     studio.finish(studio.pieces(choice, own=line.settings(), arrange=line.take))
 
 

@@ -59,7 +59,7 @@ def moments(text: str, key: str) -> list[float]:
         is_file = Path(text).expanduser().is_file()
     except (OSError, ValueError):  # a long list is no name of a file
         is_file = False
-    source = f"{key}: {_short(text)}"
+    source = f"{key}: {text if is_file else _short(text)}"
     entries = (_read(Path(text).expanduser(), source) if is_file else text).replace(",", " ").split()
     if not 0 < len(entries) <= MAX_NUMBERS:
         raise InputError(f"{source}: holds {len(entries)} moments: give 1 to {MAX_NUMBERS}")

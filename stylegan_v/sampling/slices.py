@@ -28,7 +28,7 @@ from stylegan_v.sampling.outputs import Save
 
 @dataclass(frozen=True)
 class Line:
-    """A row or a column of pixels.
+    """A row or a column of pixels, the same in all frames.
 
     Attributes:
         across: Whether it is a row.
@@ -55,10 +55,9 @@ def choose_line(resolution: tuple[int, int], row: int | None, column: int | None
     """
     if row is not None and column is not None:
         raise InputError("column: row is given as well: give one of the two")
-    line = (
-        Line(column is None, resolution[0] // 2) if row is column is None else Line(column is None, row or column or 0)
-    )
-    name, size = ("row", resolution[0]) if line.across else ("column", resolution[1])
+    height, width = resolution
+    line = Line(True, height // 2 if row is None else row) if column is None else Line(False, column)
+    name, size = ("row", height) if line.across else ("column", width)
     if not 0 <= line.place < size:
         raise InputError(f"{name}: {line.place}: frames have {name}s 0 to {size - 1}")
     return line
