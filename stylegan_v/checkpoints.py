@@ -34,7 +34,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     Args:
         path: The final name; the folder must exist. Until the end the bytes go to a temporary name beside it.
+
+    Raises:
+        InputError: There is a folder, a device or a pipe of this name, which a file would take the place of.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is there already, and no file: choose another name")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -44,8 +49,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
         raise
     _sync_folder(path.parent)
 

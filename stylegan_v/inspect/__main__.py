@@ -52,7 +52,7 @@ def look(
     Args:
         path: A run folder (its last checkpoint is taken), a checkpoint, a folder or file of weights, or a snapshot.
         tensors: The table: a line for each part of a network, for each tensor, or none.
-        json: A file for the whole report, for machines; it has every tensor.
+        json: A .json file for the whole report, for machines; it has every tensor.
         out: The picture: a .png file, or a folder. None: beside the file, <name>_samples.png.
         grid: Videos per row, and rows, of the picture of first frames; 0 leaves it out.
         strip: Moments per row of a second picture, <name>_strip.png, with a video per row; 0 leaves it out.
@@ -68,6 +68,7 @@ def look(
     _check(grid, strip, step)
     contents = open_contents(path)
     samples, moving = _places(contents.path, out)
+    machines = None if json is None else _json_place(json)
     report = describe(contents)
     print(as_text(report, tensors), flush=True)
     report["pictures"] = {}
@@ -85,8 +86,8 @@ def look(
             save_png(motion_strip(generator, grid or _ROWS, strip, step, **how), moving)
             report["pictures"]["strip"] = {"path": str(moving), "moments": strip, "step": step, **told}
     _say(report["pictures"], wanted=bool(grid or strip))
-    if json is not None:
-        _write_json(report, Path(json).expanduser())
+    if machines is not None:
+        _write_json(report, machines)
 
 
 def _check(grid: int, strip: int, step: float) -> None:
@@ -105,6 +106,14 @@ def _places(path: Path, out: str | None) -> tuple[Path, Path]:
     if samples.suffix.lower() != ".png":
         raise InputError(f"out: {samples}: give the name of a .png file, or a folder that is there")
     return samples, samples.with_name(f"{samples.stem.removesuffix('_samples')}_strip.png")
+
+
+def _json_place(json: str) -> Path:
+    """Where the report goes: under no other name, so that a slip of the hand does not cost a checkpoint."""
+    path = Path(json).expanduser()
+    if path.suffix.lower() != ".json" or path.is_dir():
+        raise InputError(f"json: {path}: give the name of a .json file")
+    return path
 
 
 def _generator(contents: "Contents", network: str | None) -> "tuple[str | None, Generator | None]":
@@ -154,6 +163,9 @@ def main(args: Sequence[str] | None = None) -> None:
                 description=_DESCRIPTION,
                 formatter_class=_Help,
             )
+    except KeyboardInterrupt:
+        print("inspect: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
     except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None

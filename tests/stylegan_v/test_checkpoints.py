@@ -193,6 +193,27 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_only_a_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to(os.devnull)
+    for name in ("pipe", "folder", "device"):
+        with (
+            pytest.raises(InputError, match=f"{name}: is there already, and no file"),
+            checkpoints.replacing(tmp_path / name),
+        ):
+            pass
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "device").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder", "pipe"]
+
+
+def test_a_folder_that_is_missing_is_told_under_the_name_that_was_given(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "a"
+    with pytest.raises(FileNotFoundError) as caught, checkpoints.replacing(path):
+        pass
+    assert caught.value.filename == str(path)
+
+
 _STALLING_WRITER = """
 import sys, time
 from pathlib import Path

@@ -141,6 +141,8 @@ def test_json_holds_the_report_and_the_pictures(run: Path, tmp_path: Path) -> No
         (["{run}", "--strip", "1000000"], "strip: 1000000: give a number from 0"),
         (["{run}", "--strip", "4", "--step", "0"], "step: 0: give a number of frames above 0"),
         (["{run}", "--sed", "3"], "sed: no such option: did you mean seed?"),
+        (["{run}", "--json", "{run}/last.ckpt"], "last.ckpt: give the name of a .json file"),
+        (["{run}", "--json", "{empty}"], "empty: give the name of a .json file"),
         (["{run}/config.yaml"], "config.yaml: not a checkpoint"),
         (["{empty}"], "holds no weights"),
     ],
@@ -149,8 +151,9 @@ def test_bad_input_is_one_line(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], says: str
 ) -> None:
     (tmp_path / "empty").mkdir()
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
     assert says in refusal(capsys, *(arg.format(run=run, empty=tmp_path / "empty") for arg in args))
-    assert not list(run.glob("*.png"))
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
 def test_file_without_its_config_is_described_and_not_drawn(
@@ -177,6 +180,17 @@ def test_place_that_cannot_be_written_is_one_line(run: Path, capsys: pytest.Capt
     assert "a file stands where a folder is needed" in refusal(
         capsys, str(run), "--out", str(run / "last.ckpt" / "a.png")
     )
+
+
+def test_ctrl_c_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(path: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stylegan_v.inspect.opening.open_contents", stop)
+    with pytest.raises(SystemExit) as exit_:
+        main([str(run)])
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err == "inspect: stopped\n"
 
 
 def test_nothing_in_a_file_is_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
