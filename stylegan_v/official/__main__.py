@@ -6,6 +6,7 @@ python -m stylegan_v.official --export runs/ffs_official ffs_state.safetensors
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping, Sequence
@@ -75,8 +76,8 @@ def convert_file(source: str, out: str, flags: Flags) -> None:
         print(f"assumed, as the file does not say: {text}")
     if further := notes.assumed([name for name in notes.settings if name not in NETWORK_SETTINGS]):
         print(f"assumed of training, as the original ships it (config.yaml): {', '.join(further)}")
-    print(f"sample:    python generate.py sample --ckpt {out}")
-    print(f"fine-tune: python train.py fit --config {out}/{CONFIG} --data.root PATH/TO/VIDEOS")
+    print(f"sample:    python generate.py sample --ckpt {shlex.quote(out)}")
+    print(f"fine-tune: python train.py fit --config {shlex.quote(f'{out}/{CONFIG}')} --data.root PATH/TO/VIDEOS")
 
 
 def write_folder(folder: Path, weights: Weights, texts: Mapping[str, str]) -> None:
@@ -128,7 +129,7 @@ def export_file(model: str, out: str) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Makes sure that a conversion writes over nothing but an earlier one.
+    """Makes sure that a conversion writes over nothing but an earlier one, beside which there may be pictures of it.
 
     Raises:
         InputError: There is a file of this name, or a folder with anything else in it.
@@ -138,7 +139,10 @@ def check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file: give the name of a folder")
     ours = {MODEL, CONFIG, CARD}
-    found = {path.name for path in folder.iterdir() if not path.match(".*.tmp")} if folder.is_dir() else set()
+    passed_over = (".*.tmp", f"{Path(MODEL).stem}_*.png")  # what a killed process left, and what inspect draws
+    found = (
+        {path.name for path in folder.iterdir() if not any(map(path.match, passed_over))} if folder.is_dir() else set()
+    )
     if found and not (MODEL in found and found <= ours):
         other = min(found - ours, default="no " + MODEL)
         raise InputError(

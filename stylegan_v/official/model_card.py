@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from stylegan_v.official.conversion import Notes
 from stylegan_v.official.network_settings import Source
 from stylegan_v.official.snapshot import Snapshot
-from stylegan_v.weights import MODEL, Weights
+from stylegan_v.weights import CONFIG, MODEL, Weights
 
 _SOURCES: dict[Source, str] = {
     "tensors": "the shapes or values of tensors",
@@ -27,6 +28,7 @@ def model_card(snapshot: Snapshot, weights: Weights, notes: Notes, out: str) -> 
         out: The folder, as the user wrote it.
     """
     source = _line(snapshot.path.name)
+    folder = _line(Path(out).name if Path(out).expanduser().is_absolute() else out)
     rows = "\n".join(f"| {what} | {value} |" for what, value in _facts(snapshot, weights, notes).items())
     settings = "\n".join(
         f"| {name} | {_line(notes.shown(name))} | {setting.source} |" for name, setting in notes.settings.items()
@@ -38,7 +40,8 @@ def model_card(snapshot: Snapshot, weights: Weights, notes: Notes, out: str) -> 
         settings=settings,
         sources="\n".join(f"- {name}: {meaning}" for name, meaning in _SOURCES.items()),
         dropped="\n".join(f"- {_line(text)}" for text in notes.dropped),
-        out=_line(Path(out).name if Path(out).expanduser().is_absolute() else out),
+        out=shlex.quote(folder),
+        config=shlex.quote(f"{folder}/{CONFIG}"),
     )
 
 
@@ -99,7 +102,7 @@ Videos, from a checkout of stylegan-v-fields:
 
 Training goes on from these weights, on the videos that `data.root` in `config.yaml` names, or on others:
 
-    python train.py fit --config {out}/config.yaml --data.root PATH/TO/VIDEOS
+    python train.py fit --config {config} --data.root PATH/TO/VIDEOS
 
 That is a new run, with fresh optimisers and counters of its own. If the folder is moved, `init_from` in `config.yaml`
 moves with it.

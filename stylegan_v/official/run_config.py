@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def run_config(weights: Weights, notes: Notes, out: str) -> dict[str, Any]:
     arguments = weights.model["init_args"]
     return {
         "seed_everything": 0,
-        "run_name": Path(out).expanduser().resolve().name,
+        # Not the name of the folder alone: where that lies among the runs, the new run would write into it.
+        "run_name": f"{Path(out).expanduser().resolve().name}_finetuned",
         "model": {**weights.model, "init_args": {"init_from": out, **arguments}},
         "data": {"class_path": "datasets.datamodule.VideoFolder", "init_args": _data(value)},
         "trainer": {
@@ -59,7 +61,7 @@ def as_yaml(config: Mapping[str, Any], notes: Notes, source: str) -> str:
     lines = [
         f"{source}, converted: its networks, its settings, and a new run that starts from its weights.",
         "Set data.root to the videos to train on; README.md says where each setting comes from.",
-        f"  python train.py fit --config {out}/config.yaml --data.root PATH/TO/VIDEOS",
+        f"  python train.py fit --config {shlex.quote(f'{out}/config.yaml')} --data.root PATH/TO/VIDEOS",
     ]
     lines += [f"Assumed: {text}" for text in notes.assumed(notes.settings)]
     header = "".join(f"# {' '.join(line.split())}\n" for line in lines)

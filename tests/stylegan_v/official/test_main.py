@@ -87,15 +87,17 @@ def test_config_is_one_that_train_takes(
         train.main(["fit", "--config", str(folder / "config.yaml"), "--data.root=elsewhere", "--print_config"])
     assert not end.value.code
     resolved, written = yaml.safe_load(capsys.readouterr().out), yaml.safe_load((folder / "config.yaml").read_text())
-    assert (resolved["data"]["init_args"]["root"], resolved["run_name"]) == ("elsewhere", "model")
+    assert (resolved["data"]["init_args"]["root"], resolved["run_name"]) == ("elsewhere", "model_finetuned")
     for name, value in written["model"]["init_args"].items():
         if not isinstance(value, dict):
             assert resolved["model"]["init_args"][name] == value, name
 
 
 @pytest.mark.slow
-def test_config_trains_from_the_weights(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_trains_from_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py"])
+    folder = tmp_path / "runs" / "model"  # among the runs, and yet not in the way of the new one
+    command.main([str(SAMPLE), str(folder)])
     videos = tmp_path / "videos"
     for video in range(3):
         (videos / str(video)).mkdir(parents=True)
@@ -104,7 +106,7 @@ def test_config_trains_from_the_weights(folder: Path, tmp_path: Path, monkeypatc
     data = [f"--data.root={videos}", "--data.batch_size=4", "--data.num_workers=0"]
     data += [f"--data.cache_dir={tmp_path}/cache", "--trainer.callbacks=null", "--model.total_kimg=0.012"]
     train.main(["fit", "--config", str(folder / "config.yaml"), f"--runs_dir={tmp_path}/runs", *data])
-    run = tmp_path / "runs" / "model"
+    run = tmp_path / "runs" / "model_finetuned"
     rows = [line.split(",") for line in (run / "init_from.csv").read_text().splitlines()[1:]]
     assert len(rows) == 59 + 59 + 31
     assert {row[2] for row in rows} == {"taken"}
@@ -160,6 +162,10 @@ def test_a_conversion_is_written_over_an_earlier_one_and_nothing_else(
     command.main([str(SAMPLE), str(out), "--motion_z_distance", "5"])
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "config.yaml", "model.safetensors"]
     assert read_weights(out).model["init_args"]["generator"]["init_args"]["motion"]["init_args"]["distance"] == 5
+
+    (out / "model_samples.png").write_bytes(b"drawn by inspect")
+    command.main([str(SAMPLE), str(out)])
+    assert (out / "model_samples.png").read_bytes() == b"drawn by inspect"
 
     (out / "last.ckpt").write_text("a run")
     assert "out: holds something else (last.ckpt): give a new folder" in refusal(capsys, SAMPLE, out)

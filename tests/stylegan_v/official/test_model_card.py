@@ -48,6 +48,7 @@ def test_facts_settings_and_what_is_left_behind_are_in_it() -> None:
     assert "claims nothing on them" in text
     assert "python generate.py sample --ckpt models/ffs" in text
     assert "python train.py fit --config models/ffs/config.yaml" in text
+    assert "--config 'my models/ffs/config.yaml' --data.root" in card(sample(), out="my models/ffs")
     assert text.count("\n| ") == 2 + 9 + len(convert(sample())[1].settings)  # every setting has a row
 
 
