@@ -21,7 +21,7 @@ def of_original(path: Path) -> Contents:
     Raises:
         InputError: It is neither, is damaged, or asks for anything but plain values and tensors.
     """
-    snapshot = read_original(path)
+    snapshot = read_original(path, with_moments=True)
     notes, origins, weights, config = list(snapshot.skipped), {}, None, {}
     try:
         weights, found = convert(snapshot)

@@ -80,13 +80,17 @@ def is_original(path: Path) -> bool:
     return path.suffix == ".pkl" or (path.suffix == ".safetensors" and is_state(path))
 
 
-def read_original(path: str | Path) -> Snapshot:
+def read_original(path: str | Path, *, with_moments: bool = False) -> Snapshot:
     """The content of a snapshot (.pkl) or of a state file (.safetensors); nothing in it is executed.
+
+    Args:
+        path: The file.
+        with_moments: Whether to read the moments of the optimisers; no conversion takes them over.
 
     Raises:
         InputError: It is neither.
     """
-    return read_state(path) if Path(path).suffix == ".safetensors" else read_snapshot(path)
+    return read_state(path) if Path(path).suffix == ".safetensors" else read_snapshot(path, with_moments=with_moments)
 
 
 def convert(

@@ -53,7 +53,7 @@ class Snapshot:
         init_kwargs: Of "G" and "D", the named arguments that they were constructed with.
         sampling: The settings of frame sampling that the generator carries; empty where it carries none.
         augment: "p" and the multipliers of the augmentation pipe, or None where there was none.
-        optimizers: Of "G_opt" and "D_opt", those that are stored.
+        optimizers: Of "G_opt" and "D_opt", those that are stored; without moments where these were not asked for.
         stats: Counters: "cur_nimg" (frames), "cur_tick", "batch_idx"; empty where none are stored.
         training_set: The arguments of the data set; empty where none are stored.
         skipped: What was left unread, and why, one line each.
@@ -73,13 +73,14 @@ class Snapshot:
     skipped: tuple[str, ...]
 
 
-def read_snapshot(path: str | Path) -> Snapshot:
+def read_snapshot(path: str | Path, *, with_moments: bool = True) -> Snapshot:
     """A released snapshot, read without executing, importing or writing anything from the file.
 
     Memory: the tensors that are returned, and the pages of the file that are being looked at.
 
     Args:
         path: A ``network-snapshot-NNNNNN.pkl`` of the original.
+        with_moments: Whether to read the moments of the optimisers; without them it takes half of the memory.
 
     Raises:
         InputError: The file is no such snapshot, is damaged, or asks for anything but plain values and tensors.
@@ -90,7 +91,8 @@ def read_snapshot(path: str | Path) -> Snapshot:
             size = _checked_size(file)
             with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as source:
                 rebuilt = rebuild(source, 0, size, LIMITS, VOCABULARY)
-                return _Reader(rebuilt, size).snapshot(path, hashlib.file_digest(file, "sha256").hexdigest())
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                return _Reader(rebuilt, size).snapshot(path, sha256, with_moments=with_moments)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except InputError as error:
@@ -144,11 +146,13 @@ class _Reader:
         self.plain = PlainReader()
         self.references = References({})
 
-    def snapshot(self, path: Path, sha256: str) -> Snapshot:
+    def snapshot(self, path: Path, sha256: str, *, with_moments: bool) -> Snapshot:
         networks = {name: read_network(self.content[name], name, self.tensors) for name in NETWORKS}
         config = self._config()
         optimizers = {
-            name: read_optimizer(self.content[name], name, networks[network], self.tensors, self.plain)
+            name: read_optimizer(
+                self.content[name], name, networks[network], self.tensors, self.plain, with_moments=with_moments
+            )
             for name, network in _OPTIMIZERS.items()
             if self.content.get(name) is not None
         }

@@ -25,7 +25,8 @@ class OptimizerState:
         settings: Of its one group: ``lr``, ``betas``, ``eps``, ... as stored, so after the correction for lazy
             regularisation.
         moments: By official parameter name: ``step`` (an int), ``exp_avg`` and ``exp_avg_sq`` (tensors of the
-            parameter's shape). Parameters that never had a gradient have no entry.
+            parameter's shape). Parameters that never had a gradient have no entry; nobody has where they were not
+            asked for.
     """
 
     settings: dict[str, Any]
@@ -33,7 +34,13 @@ class OptimizerState:
 
 
 def read_optimizer(
-    stored: object, name: str, network: StoredNetwork, tensors: TensorReader, plain: PlainReader
+    stored: object,
+    name: str,
+    network: StoredNetwork,
+    tensors: TensorReader,
+    plain: PlainReader,
+    *,
+    with_moments: bool = True,
 ) -> OptimizerState | None:
     """An optimiser's settings and moments; None, with a note, when it is no Adam for the parameters of the network.
 
@@ -46,6 +53,7 @@ def read_optimizer(
         network: The network that it trained.
         tensors: Makes the tensors.
         plain: Reads the settings and keeps the notes.
+        with_moments: Whether to read the moments, which are twice as large as the network.
 
     Raises:
         InputError: What it holds is damaged.
@@ -59,7 +67,7 @@ def read_optimizer(
             f"{name}: no Adam with one group of the {len(network.parameters)} parameters of its network"
         )
         return None
-    stored_moments = mapping(state.get("state"), f"{name}.state")
+    stored_moments = mapping(state.get("state"), f"{name}.state") if with_moments else {}
     moments = {
         parameter: _moments(stored_moments[copy], f"{name}.{parameter}", network.tensors[parameter], tensors)
         for parameter, copy in zip(network.parameters, copies, strict=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from errors import InputError
+from stylegan_v.official.conversion import read_original
 from stylegan_v.official.snapshot import Snapshot, read_snapshot
 from tests.stylegan_v.official.pickles import PROGRAM, SAMPLE, OldSnapshot, StandIns, written
 
@@ -134,6 +135,15 @@ def test_moments_of_an_old_file_have_whole_steps_and_no_entry_where_there_was_no
     entry = optimizer.moments["synthesis.0.bias"]
     assert entry["step"] == 7 and torch.equal(entry["exp_avg"], old.moment)
     assert torch.equal(entry["exp_avg_sq"], old.moment.square())
+
+
+def test_moments_are_left_unread_where_nobody_asks_for_them(old: OldSnapshot, tmp_path: Path) -> None:
+    path = written(old.content, tmp_path / "old.pkl")
+    full, light = read_snapshot(path), read_snapshot(path, with_moments=False)
+    assert full.optimizers["G_opt"].moments and not light.optimizers["G_opt"].moments
+    assert light.optimizers["G_opt"].settings == full.optimizers["G_opt"].settings
+    assert read_original(path).optimizers["G_opt"].moments == {}
+    assert read_original(path, with_moments=True).optimizers["G_opt"].moments.keys() == {"synthesis.0.bias"}
 
 
 def test_settings_of_an_old_file_are_plain_and_what_refers_to_nothing_is_said(old: OldSnapshot, tmp_path: Path) -> None:
