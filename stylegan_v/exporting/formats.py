@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from errors import InputError
 from stylegan_v.exporting.inputs import Port
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
 Run = Callable[[Mapping[str, Tensor]], Tensor]  # inputs by name to frames
 Metadata = Mapping[str, Any]
@@ -144,12 +145,23 @@ def _tidied(model: ModelProto, ports: Sequence[Port], metadata: Metadata) -> Mod
     for part in (*graph.node, *graph.initializer, *graph.value_info, *graph.input, *graph.output, graph):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
-    shapes = {port.name: port.shape for port in ports}
-    for value in (*graph.input, *graph.output):
-        for size, name in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True):
-            if isinstance(name, str):
-                size.dim_param = name
+    _name_open_sizes(graph, ports)
     model.ir_version = helper.find_min_ir_version_for(model.opset_import)
     texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
     helper.set_model_props(model, texts)
     return model
+
+
+def _name_open_sizes(graph: GraphProto, ports: Sequence[Port]) -> None:
+    """Puts the ports' names of open sizes in place of torch's symbols, wherever in the graph."""
+    shapes = {port.name: port.shape for port in ports}
+    names = {
+        size.dim_param: name
+        for value in graph.input
+        for size, name in zip(value.type.tensor_type.shape.dim, shapes[value.name], strict=True)
+        if size.dim_param
+    }
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param:  # may be a product of symbols
+                size.dim_param = re.sub(r"\w+", lambda symbol: names.get(symbol[0], symbol[0]), size.dim_param)

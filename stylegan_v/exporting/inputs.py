@@ -112,12 +112,12 @@ def draw_inputs(
         tensors["z"] = content.normal("z", generator.z_dim)
     if isinstance(motion, MotionEncoder):
         tensors |= _window(latents, motion, t)
-    return {port.name: tensors[port.name] for port in input_ports(generator, take)}
+    # Contiguous, as a graph would ask for the strides of its example.
+    return {port.name: tensors[port.name].contiguous() for port in input_ports(generator, take)}
 
 
 def _window(latents: VideoLatents, motion: MotionEncoder, t: Float64[Tensor, " T"]) -> dict[str, Tensor]:
     """The motion noise that times ``t`` need, and which code it starts with."""
     first = math.floor(float(t.min()) / motion.distance)
     num = math.floor(float(t.max()) / motion.distance) - first + 2 + motion.reach
-    motion_z = latents.motion.window(first, num).contiguous()  # a graph would ask for the strides of its example
-    return {"motion_z": motion_z, "first_code": torch.full((len(latents),), first)}
+    return {"motion_z": latents.motion.window(first, num), "first_code": torch.full((len(latents),), first)}
