@@ -201,6 +201,30 @@ def xt(
     commands.xt(ClipsOptions(ckpt=ckpt, out=out, **options), row, column)
 
 
+def export(
+    ckpt: str,
+    out: str = "out",
+    format: Literal["onnx", "pt2"] | None = None,
+    opset: int | None = None,
+    take: Literal["z", "ws"] = "z",
+) -> None:
+    """The generator, its time input included, as a file for other programs, checked against PyTorch.
+
+    example: python generate.py export --ckpt runs/demo --out demo.onnx
+
+    Args:
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
+        out: A folder, for generator.onnx or generator.pt2; or the name of such a file.
+        format: onnx, for any runtime, or pt2 (torch.export), for PyTorch without this project. None: as the name of
+            the file ends, else onnx.
+        opset: Version of ONNX's operators, 18 to 23. None: 18, which the most runtimes read and which has all it needs.
+        take: Whether videos start from content noise z or from styles ws, one per layer.
+    """
+    from stylegan_v.exporting import command
+
+    command.export(ckpt, out, format, opset, take)
+
+
 ACTIONS = {
     "sample": sample,
     "grid": grid,
@@ -210,6 +234,7 @@ ACTIONS = {
     "loop": loop,
     "frames": frames,
     "xt": xt,
+    "export": export,
 }
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 from errors import InputError
 
 Format = Literal["mp4", "webm", "gif", "webp", "png", "npy"]
+NUM_SEEDS = 2**32  # and as many videos of each; random draws are addressed by words of 32 bits
 MAX_FRAMES = 10_000_000
-_MAX_CRF = 63
 _SECONDS = 5.0
 
 
@@ -25,13 +25,13 @@ class Options:
     Args:
         ckpt: A run folder, a checkpoint, a folder or file of weights, or a snapshot of the original system.
         out: A folder, for one file per video; or a file name (.mp4, .gif, ...), for all of them tiled.
-        seed: Of content and motion.
+        seed: Of content and motion, from 0 on.
         truncation_psi: 1 keeps the full variety, smaller values draw videos nearer to the mean one.
         label: Class of all videos, for a model with labels; of a list (0,2,5-7), each video takes the next. None: a
             class per video, drawn.
         data_fps: Frames per second of the training data, the model's clock. None: as the checkpoint says.
         format: Of the files in a folder: mp4, webm, gif, webp, npy, or png for a folder of frames per video. None: mp4.
-        crf: Quality of mp4 and webm, 0 is best, 18 hardly to be told from the frames. None: the codec's default.
+        crf: Quality of mp4, webm and webp, 0 is best. None: hardly to be told from the frames.
         overwrite: Whether to replace files that were made with other settings; those made with the same are kept.
         device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
         chunk: Frames rendered at once, of all videos together. "auto": as many as memory allows and speed asks for.
@@ -52,8 +52,8 @@ class Options:
     def __post_init__(self) -> None:
         _positive("data_fps", self.data_fps)
         _finite("truncation_psi", self.truncation_psi)
-        if self.crf is not None and not 0 <= self.crf <= _MAX_CRF:
-            raise InputError(f"crf: {self.crf}: give 0 (best) to {_MAX_CRF}")
+        if not 0 <= self.seed < NUM_SEEDS:
+            raise InputError(f"seed: {self.seed}: give a number from 0 to {NUM_SEEDS - 1}")
         if isinstance(self.chunk, int):
             _count("chunk", self.chunk)
 

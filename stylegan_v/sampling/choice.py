@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datasets.video_writer import tile
 from errors import InputError
-from generate_options import Several
+from generate_options import NUM_SEEDS, Several
 from stylegan_v.sampling.latents import Video
 from stylegan_v.sampling.lists import numbers, size
 
@@ -56,7 +56,7 @@ def choose(seed: int, several: Several) -> Choice:
     """
     rows, columns = size(several.grid, "grid") if isinstance(several.grid, str) else (None, None)
     if several.seeds is not None:
-        chosen = [Video(number, 0) for number in numbers(several.seeds, "seeds")]
+        chosen = [Video(number, 0) for number in numbers(several.seeds, "seeds", below=NUM_SEEDS)]
         names = [f"seed_{video.seed:05d}" for video in chosen]
     else:
         count = range(several.num_videos or (rows * columns if rows else 1))
@@ -71,7 +71,7 @@ def choose(seed: int, several: Several) -> Choice:
 
 def of_seed(seed: int, text: str | int, key: str) -> list[Video]:
     """The videos of a list of numbers."""
-    return [Video(seed, number) for number in numbers(text, key)]
+    return [Video(seed, number) for number in numbers(text, key, below=NUM_SEEDS)]
 
 
 def addresses(videos: Sequence[Video]) -> list[str]:

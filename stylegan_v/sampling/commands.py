@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from errors import InputError
-from generate_options import ClipOptions, ClipsOptions, FramesOptions
+from generate_options import NUM_SEEDS, ClipOptions, ClipsOptions, FramesOptions
 from stylegan_v.rendering import VideoLatents
 from stylegan_v.sampling.blending import Journey, What, check_blendable, travel
 from stylegan_v.sampling.choice import addresses, choose, of_seed, side_by_side
@@ -43,6 +43,8 @@ def loop(options: ClipsOptions) -> None:
 def freeze(options: ClipsOptions, what: Literal["content", "motion"], of: int) -> None:
     """One content with many motions, or one motion with many contents."""
     studio = _open("freeze", options)
+    if of >= NUM_SEEDS:
+        raise InputError(f"of: {of} is too large: give a number from 0 to {NUM_SEEDS - 1}")
     choice = choose(options.seed, options)
     kept, changing = (Video(options.seed, of),) * len(choice.videos), choice.videos
     if what == "content" and len(studio.model.labels) > 1:
@@ -127,6 +129,8 @@ def frames(options: FramesOptions, times: str, unit: Unit) -> None:
 
 def xt(options: ClipsOptions, row: int | None, column: int | None) -> None:
     """Slices of videos: one row or column of pixels over time."""
+    if options.crf is not None:
+        raise InputError("crf: png files take none: leave it out")
     studio = Studio("xt", options, destination(options, (".png",), "png"), partial(make_clip, options))
     line = choose_line(studio.generator.resolution, row, column)
     choice = choose(options.seed, options)

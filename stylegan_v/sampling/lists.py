@@ -41,7 +41,7 @@ def numbers(text: str | int, key: str, below: int | None = None) -> list[int]:
             raise InputError(f"{key}: {_short(text)}: are more than {MAX_NUMBERS}: ask for fewer at once")
         found.extend(range(first, last + 1))
     if below is not None and max(found) >= below:
-        raise InputError(f"{key}: {max(found)} is too large: the model has {key} 0 to {below - 1}")
+        raise InputError(f"{key}: {max(found)} is too large: give {key} from 0 to {below - 1}")
     return found
 
 

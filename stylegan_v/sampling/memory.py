@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float64, UInt8
 from torch import Tensor
+from tqdm import tqdm
 
 from errors import InputError
 from stylegan_v.networks import Generator
@@ -61,9 +62,7 @@ class Chunk:
         if self.frames == 1:
             raise InputError("chunk: a single frame does not fit into the device's memory: try --device cpu") from error
         self.frames //= 2
-        print(f"chunk: out of memory: going on with {self.frames} frames at once", file=sys.stderr)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        tqdm.write(f"chunk: out of memory: going on with {self.frames} frames at once", file=sys.stderr)
 
 
 def choose_chunk(generator: Generator, asked: int | str) -> Chunk:

@@ -28,7 +28,7 @@ def test_numbers_have_an_end() -> None:
         numbers("0-999999,3", "seeds")
     with pytest.raises(InputError, match=r"seeds: .* more than 1000000"):
         numbers("0-999999999999999999", "seeds")
-    with pytest.raises(InputError, match="layers: 6 is too large: the model has layers 0 to 5"):
+    with pytest.raises(InputError, match="layers: 6 is too large: give layers from 0 to 5"):
         numbers("0-6", "layers", below=6)
 
 
