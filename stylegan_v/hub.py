@@ -85,6 +85,8 @@ def clear_hub_errors(repo_id: str, revision: str | None = None) -> Iterator[None
         raise InputError(f"{repo_id}: no such folder here, and the hub shows you no such repository") from error
     except errors.HfHubHTTPError as error:
         raise InputError(f"{repo_id}: the hub refuses: {' '.join(str(error).split())}") from error
-    except (errors.LocalEntryNotFoundError, ConnectionError, no_answer) as error:
+    except errors.LocalEntryNotFoundError as error:
         reason = "no such folder here, none downloaded before, and the hub is out of reach: go online"
         raise InputError(f"{repo_id}: {reason}") from error
+    except (ConnectionError, no_answer) as error:
+        raise InputError(f"{repo_id}: the hub is out of reach: go online") from error

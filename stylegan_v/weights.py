@@ -26,7 +26,7 @@ NETWORKS = ("generator", "generator_ema", "discriminator")
 GENERATOR, MODEL, CONFIG = "generator.safetensors", "model.safetensors", "config.yaml"
 Kind = Literal["checkpoint", "model", "generator", "snapshot"]
 Facts = dict[str, Any]
-_FORMAT = "stylegan_v"
+FORMAT = "stylegan_v"  # how the metadata of our files name it
 _COUNTERS = ("updates", "num_clips", "num_frames", "past_clips")
 KNOWN_FACTS = (*_COUNTERS, "fps", "augment_p")
 _MAX_HEADER_BYTES = 10_000_000  # that of the largest networks has 30 kB
@@ -80,7 +80,7 @@ def write_weights(path: Path, networks: Mapping[str, Mapping[str, Tensor]], fact
     tensors = {f"{network}.{name}": tensor for network, state in networks.items() for name, tensor in state.items()}
     facts = {name: value for name, value in facts.items() if name not in KNOWN_FACTS or _is_fact(name, value)}
     with replacing(path) as file:
-        write_tensors(file, tensors, {"format": _FORMAT, "facts": json.dumps(facts)})
+        write_tensors(file, tensors, {"format": FORMAT, "facts": json.dumps(facts)})
 
 
 def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -136,29 +136,43 @@ def read_weights(path: str | os.PathLike[str], wanted: Collection[str] = NETWORK
     return _of_safetensors(path, wanted) if path.suffix == ".safetensors" else _of_checkpoint(path, wanted)
 
 
-def _of_safetensors(path: Path, wanted: Collection[str]) -> Weights:
-    _check_header_length(path)
-    networks: dict[str, dict[str, Tensor]] = {}
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of any .safetensors file by name, and its metadata; nothing in it is executed.
+
+    The tensors are views of the file: what is not used is not read.
+
+    Raises:
+        InputError: It is no such file, or a damaged one.
+    """
+    check_header_length(path)
     try:
-        # The tensors are views of the file: what is not used is not read.
         with safe_open(path, framework="pt") as file:
-            metadata, names = file.metadata() or {}, file.keys()
-            for full in names:
-                network, _, name = full.partition(".")
-                if network in wanted and network in NETWORKS:
-                    networks.setdefault(network, {})[name] = file.get_tensor(full)
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, MemoryError):
         raise
     except Exception as error:  # a damaged or hostile file may raise anything
         raise InputError(f"{path}: not a file of weights, or a damaged one: {error}") from error
-    if metadata.get("format") != _FORMAT:
+
+
+def _of_safetensors(path: Path, wanted: Collection[str]) -> Weights:
+    tensors, metadata = read_tensors(path)
+    if metadata.get("format") != FORMAT:
         raise InputError(f"{path}: weights of another program: give what train.py or stylegan_v.official wrote")
-    kind: Kind = "model" if any(name.startswith("discriminator.") for name in names) else "generator"
+    networks: dict[str, dict[str, Tensor]] = {}
+    for full, tensor in tensors.items():
+        network, _, name = full.partition(".")
+        if network in wanted and network in NETWORKS:
+            networks.setdefault(network, {})[name] = tensor
+    kind: Kind = "model" if any(name.startswith("discriminator.") for name in tensors) else "generator"
     return Weights(path, kind, networks, _model(_config_beside(path), path.with_name(CONFIG)), _facts(metadata, path))
 
 
-def _check_header_length(path: Path) -> None:
-    """Keeps a file from claiming a header that fills the memory."""
+def check_header_length(path: Path) -> None:
+    """Keeps a .safetensors file from claiming a header that fills the memory.
+
+    Raises:
+        InputError: It does.
+    """
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if length > _MAX_HEADER_BYTES:

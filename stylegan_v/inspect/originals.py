@@ -7,7 +7,8 @@ from typing import Any
 
 from errors import InputError
 from stylegan_v.inspect.contents import Contents, OptimizerFacts, Origin, count_not_finite, optimizer_settings
-from stylegan_v.official.conversion import convert, read_original
+from stylegan_v.official.conversion import Notes, convert, read_original
+from stylegan_v.official.networks import NETWORK_SETTINGS
 from stylegan_v.official.run_config import run_config
 from stylegan_v.official.snapshot import OptimizerState, Snapshot
 
@@ -28,12 +29,10 @@ def of_original(path: Path) -> Contents:
     except InputError as error:
         notes.append(f"networks cannot be built: {error}")
     else:
-        origins = {name: Origin(setting.value, setting.source) for name, setting in found.settings.items()}
+        origins = {name: _origin(found, name) for name in found.settings}
         config = run_config(weights, found, str(path))
-        notes = [
-            *found.dropped,
-            *(f"assumed, as the file does not say: {text}" for text in found.assumed(found.settings)),
-        ]
+        told = found.assumed(NETWORK_SETTINGS)  # of the networks, with their flags; origins have all
+        notes = [*found.dropped, *(f"assumed, as the file does not say: {text}" for text in told)]
     return Contents(
         path,
         "snapshot" if path.suffix == ".pkl" else "official",
@@ -48,6 +47,12 @@ def of_original(path: Path) -> Contents:
         embedded=_embedded(snapshot),
         notes=notes,
     )
+
+
+def _origin(notes: Notes, name: str) -> Origin:
+    """A setting; of one that is left to a rule, the rule."""
+    setting, told = notes.settings[name], notes.shown(name)
+    return Origin(told if setting.value is None and told != "none" else setting.value, setting.source)
 
 
 def _optimizer(name: str, state: OptimizerState, snapshot: Snapshot) -> OptimizerFacts:

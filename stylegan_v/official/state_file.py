@@ -24,10 +24,9 @@ from stylegan_v.official.names import OFFICIAL, in_order, to_official
 from stylegan_v.official.network_settings import tree_of
 from stylegan_v.official.networks import settings_of
 from stylegan_v.official.snapshot import NETWORKS, Snapshot
-from stylegan_v.weights import Weights, write_tensors
+from stylegan_v.weights import FORMAT, Weights, check_header_length, read_tensors, write_tensors
 
 _FORMAT = "stylegan_v_official_state"
-_OURS = "stylegan_v"
 _BUFFER = re.compile(r"(?:.+\.)?(?:w_avg|freqs|phase_scales|fourier_coefs|resample_filter|noise_const)")
 _MAX_SETTINGS_CHARACTERS = 100_000
 
@@ -75,6 +74,7 @@ def official_states(weights: Weights) -> tuple[dict[str, dict[str, Tensor]], dic
 def is_state(path: Path) -> bool:
     """Whether a file is a state file that was written here."""
     try:
+        check_header_length(path)
         with safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format") == _FORMAT
     except OSError:
@@ -97,20 +97,14 @@ def read_state(path: str | Path) -> Snapshot:
         raise InputError(f"{path}: no such file")
     found: dict[str, dict[str, Tensor]] = {net: {} for net in NETWORKS}
     left: set[str] = set()
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            for full in file.keys():  # noqa: SIM118  (no mapping)
-                net, _, name = full.partition(".")
-                if net in found:
-                    found[net][name] = file.get_tensor(full)
-                else:
-                    left.add(net)
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # a damaged or hostile file may raise anything
-        raise InputError(f"{path}: not a file of weights, or a damaged one: {error}") from error
-    if metadata.get("format") == _OURS:
+    tensors, metadata = read_tensors(path)
+    for full, tensor in tensors.items():
+        net, _, name = full.partition(".")
+        if net in found:
+            found[net][name] = tensor
+        else:
+            left.add(net)
+    if metadata.get("format") == FORMAT:
         raise InputError(
             f"{path}: weights of ours: train.py and generate.py take them as they are; --export is the way back"
         )

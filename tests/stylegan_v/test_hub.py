@@ -97,6 +97,11 @@ def test_a_refusal_is_passed_on_in_one_line() -> None:
         clear_hub_errors("user/name"),
     ):
         raise errors.LocalTokenNotFoundError("no token")
+    with (
+        pytest.raises(InputError, match=r"^user/name: the hub is out of reach: go online$"),
+        clear_hub_errors("user/name"),
+    ):
+        raise ConnectionError("no answer")
     with pytest.raises(ZeroDivisionError), clear_hub_errors("user/name"):
         raise ZeroDivisionError
 

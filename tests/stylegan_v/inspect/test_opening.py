@@ -15,6 +15,11 @@ def test_a_folder_means_its_most_complete_file(run: Path, model_folder: Path, ge
     assert kinds == ["checkpoint", "model", "generator"]
 
 
+def test_blocks_stand_in_the_order_of_their_size(model_folder: Path) -> None:
+    names = [name for name in open_contents(model_folder).tensors["generator"] if name.endswith("torgb.bias")]
+    assert names == [f"synthesis.blocks.b{size}.torgb.bias" for size in (4, 8, 16, 32)]
+
+
 def test_what_is_no_file_of_weights_is_refused(tmp_path: Path, run: Path) -> None:
     torch.save({"a": 1}, tmp_path / "other.ckpt")
     (tmp_path / "text.safetensors").write_text("not weights")

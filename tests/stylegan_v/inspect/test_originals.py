@@ -51,6 +51,8 @@ def test_settings_say_where_they_come_from(contents: Contents) -> None:
     origins = report["origins"]
     assert origins["w_dim"] == {"value": 20, "source": "tensors"}
     assert origins["motion_z_distance"] == {"value": 16, "source": "embedded"}
+    assert origins["r1_gamma"] == {"value": "0.0002 H W / batch size", "source": "embedded"}
+    assert origins["g_conv_clamp"] == {"value": None, "source": "embedded"}
     assert report["settings"]["generator"]["motion"]["distance"] == 16
     assert report["settings"]["discriminator"]["conditioning"] == "ProjectionConditioning"
     assert report["settings"]["training"]["r1_gamma"] == pytest.approx(0.0002 * 32 * 32 / 64)
@@ -94,6 +96,8 @@ def test_state_file_of_tensors_alone_says_what_is_assumed(state_file: Path, tmp_
     assert found.kind == "official" and found.weights is not None
     assert found.origins["motion_z_distance"].source == "assumed"
     assert any(note.startswith("assumed, as the file does not say: motion_z_distance") for note in found.notes)
+    assert found.origins["batch_size"].source == "assumed"  # of training: told there, and not again among the notes
+    assert not any("batch_size" in note for note in found.notes)
 
 
 def test_networks_that_cannot_be_converted_are_still_shown(state_file: Path, tmp_path: Path) -> None:
