@@ -1,76 +1,30 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 
 import generate
 from datasets import video_writer
+from datasets.settings import read_settings
 from datasets.sources import VideoFile
 from stylegan_v import rendering
-from stylegan_v.checkpoints import build, write_checkpoint
+from stylegan_v.networks import Generator, LSTMMotion
 from stylegan_v.pretrained import read_model
-from stylegan_v.sampling import latents
+from stylegan_v.sampling import latents, model
 from stylegan_v.sampling.model import training_fps
-
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def make_run(folder: Path, c_dim: int = 0, data_state: dict[str, float] | None = None) -> Path:
-    """A run folder with the checkpoint of a tiny untrained model."""
-    motion = {"z_dim": 4, "v_dim": 8, "c_dim": c_dim, "num_frequencies": 4, "kernel_size": 3, "max_num_frames": 32}
-    network = {"resolution": 16, "z_dim": 4, "w_dim": 8, "c_dim": c_dim, "channel_base": 64, "channel_max": 8}
-    network["motion"] = {"class_path": "stylegan_v.networks.MotionEncoder", "init_args": motion}
-    config = {
-        "model": {"init_args": {"generator": {"class_path": "stylegan_v.networks.Generator", "init_args": network}}},
-        "data": {"class_path": "datasets.datamodule.SyntheticVideos", "init_args": {}},
-    }
-    torch.manual_seed(0)
-    state = build(config["model"]["init_args"]["generator"]).state_dict()
-    checkpoint = {
-        "state_dict": {f"generator_ema.{name}": tensor for name, tensor in state.items()},
-        "config": yaml.safe_dump(config),
-        "SyntheticVideos": data_state or {"update": 0, "fps": 10.0},
-    }
-    folder.mkdir(parents=True)
-    write_checkpoint(checkpoint, folder / "last.ckpt")
-    return folder
+from tests.generate_runs import array, frames_in, make_run, refusal, run_verb, videos_in
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     return make_run(tmp_path / "run")
-
-
-def frames_in(folder: Path) -> np.ndarray:
-    """The png frames of a folder, [F, H, W, 3]."""
-    return np.stack([np.asarray(Image.open(path)) for path in sorted(folder.glob("*.png"))]).astype(int)
-
-
-def videos_in(folder: Path) -> list[str]:
-    """What lies in a folder, however deep; the settings beside each file, which have to be there, left out."""
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    files = {name for name in names if not name.endswith(".json")}
-    assert names == files | {f"{name}.json" for name in files}
-    return sorted(files)
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    """What the command says before it exits with code 2: one line."""
-    with pytest.raises(SystemExit) as exit_:
-        generate.main(list(args))
-    assert exit_.value.code == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("generate.py")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def test_one_file_per_video_with_the_length_and_rate_asked_for(run: Path, tmp_path: Path) -> None:
@@ -145,36 +99,6 @@ def test_label_chooses_the_class_of_all_videos(tmp_path: Path, monkeypatch: pyte
     assert torch.equal(seen[1].c.sum(dim=1), torch.ones(3))
 
 
-@pytest.mark.parametrize(
-    "args, says",
-    [
-        (["--ckpt", "nowhere"], "nowhere: no such file or folder"),
-        ([], "required: ckpt"),
-        (["--ckpt", "RUN", "--num_video", "3"], "num_video: no such option: did you mean num_videos?"),
-        (["--ckpt", "RUN", "--num_videos", "0"], "num_videos: "),
-        (["--ckpt", "RUN", "--seconds", "-1"], "seconds: "),
-        (["--ckpt", "RUN", "--start", "-0.1"], "start: "),
-        (["--ckpt", "RUN", "--format", "avi"], "format: "),
-        (["--ckpt", "RUN", "--label", "1"], "label: the model has no class 1: it was trained without labels"),
-        (["--ckpt", "RUN", "--device", "abacus"], "device: abacus is not there"),
-        (["--ckpt", "RUN", "--out", "RUN/last.ckpt"], "give a folder"),
-        (["--ckpt", "RUN", "--out", "RUN/last.ckpt/out"], "last.ckpt"),
-        (["--ckpt", "RUN", "--out", "TMP/video.avi"], "give a folder"),
-        (["--ckpt", "RUN", "--out", "TMP/video.gif", "--format", "mp4"], "format: "),
-    ],
-)
-def test_bad_input_is_one_line(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], says: str
-) -> None:
-    args = [arg.replace("RUN", str(run)).replace("TMP", str(tmp_path)) for arg in args]
-    assert says in refusal(capsys, "sample", *args)
-
-
-def test_unknown_class_of_a_model_with_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = make_run(tmp_path / "run", c_dim=4)
-    assert "classes are 0 to 3" in refusal(capsys, "sample", "--ckpt", str(run), "--label", "4", "--out", str(tmp_path))
-
-
 @pytest.mark.parametrize("out", ["out", "grid.mp4"])
 def test_a_full_disk_leaves_nothing_half_written(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, out: str
@@ -229,15 +153,168 @@ def test_too_little_memory_names_the_remedy(
     )
 
 
-def test_help_imports_nothing_heavy() -> None:
-    program = (
-        "import sys, generate\n"
-        "try:\n"
-        "    generate.main(['sample', '--help'])\n"
-        "except SystemExit:\n"
-        "    heavy = {'torch', 'numpy', 'torchvision', 'pytorch_lightning', 'av', 'decord', 'tensorboard'}\n"
-        "    sys.exit(', '.join(heavy & sys.modules.keys()) or 0)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "--num_videos" in done.stdout and "How many videos" in done.stdout
+@pytest.mark.parametrize("format", ["mp4", "webm", "gif", "webp", "png", "npy"])
+def test_every_format_holds_its_settings_and_the_same_bytes_again(run: Path, tmp_path: Path, format: str) -> None:
+    for name in "ab":
+        run_verb(run, "sample", "--num_frames", 6, "--format", format, "--out", tmp_path / name)
+    contents = [
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+        for name in "ab"
+    ]
+    assert contents[0] == contents[1] and len(contents[0]) == (7 if format == "png" else 2)
+    settings = read_settings(tmp_path / "a" / ("video_00000" + ("" if format == "png" else f".{format}")))
+    made_with = settings.pop("made_with")
+    assert settings == {
+        "command": "sample",
+        "checkpoint": {"sha256": hashlib.sha256((run / "last.ckpt").read_bytes()).hexdigest()},
+        "truncation_psi": 1.0,
+        "num_frames": 6,
+        "fps": 10.0,
+        "data_fps": 10.0,
+        "start": 0.0,
+        "speed": 1.0,
+        "videos": ["0:0"],
+        "columns": None,
+        "label": None,
+        "format": format,
+        "crf": None,
+    }
+    assert made_with["checkpoint"]["path"] == "run/last.ckpt" and made_with["versions"]["torch"] == torch.__version__
+    assert made_with["chunk"] >= 1 and made_with["device"] in ("cpu", "cuda")
+
+
+def test_what_is_complete_is_skipped_and_what_differs_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    run_verb(run, "sample", "--num_frames", 2, "--num_videos", 2, "--out", out)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    run_verb(run, "sample", "--num_frames", 2, "--num_videos", 3, "--out", out, "--chunk", 1)
+    assert "3 files" in (said := capsys.readouterr().out) and "2 of them complete already" in said
+    assert {name: (out / name).stat().st_mtime_ns for name in before} == before and len(videos_in(out)) == 3
+    args = ["sample", "--ckpt", str(run), "--num_frames", "2", "--truncation_psi", "0.5", "--out", str(out)]
+    assert "video_00000.mp4: is there already, made with another truncation_psi" in refusal(capsys, *args)
+    generate.main([*args, "--overwrite"])
+    assert read_settings(out / "video_00000.mp4")["truncation_psi"] == 0.5
+
+
+def test_seeds_and_numbers_name_videos(run: Path, tmp_path: Path) -> None:
+    tmp_path, others = tmp_path / "out", ("video_00000", "video_00002", "video_00004")
+    how = ("--num_frames", 3, "--format", "npy", "--out", tmp_path)
+    run_verb(run, "sample", "--seeds", "0,5-6", *how)
+    run_verb(run, "sample", "--videos", "4,2", "--seed", 5, *how)
+    run_verb(run, "sample", "--seed", 5, *how)
+    assert videos_in(tmp_path) == [f"{name}.npy" for name in ("seed_00000", "seed_00005", "seed_00006", *others)]
+    assert np.array_equal(array(tmp_path / "seed_00005.npy"), array(tmp_path / "video_00000.npy"))
+    assert np.abs(array(tmp_path / "video_00002.npy") - array(tmp_path / "video_00000.npy")).max() > 10
+
+
+def test_a_grid_of_rows_and_columns(run: Path, tmp_path: Path) -> None:
+    run_verb(run, "sample", "--grid", "2x3", "--num_frames", 2, "--format", "npy", "--out", tmp_path)
+    run_verb(run, "sample", "--num_videos", 6, "--num_frames", 2, "--format", "npy", "--out", tmp_path)
+    tiled = array(tmp_path / "grid.npy")
+    assert tiled.shape == (2, 34, 52, 3)
+    assert np.abs(tiled[:, 18:, 36:] - array(tmp_path / "video_00005.npy")).max() <= 1
+
+
+def test_speed_and_direction_of_time(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    how = ("--format", "npy")
+    run_verb(run, "sample", "--num_frames", 21, *how, "--out", tmp_path / "plain.npy")
+    run_verb(run, "sample", "--num_frames", 11, "--speed", 2, *how, "--out", tmp_path / "fast.npy")
+    run_verb(run, "sample", "--num_frames", 21, "--speed=-0.5", "--start", 1, *how, "--out", tmp_path / "back.npy")
+    plain, fast, back = (array(tmp_path / f"{name}.npy") for name in ("plain", "fast", "back"))
+    assert np.abs(fast - plain[::2]).max() <= 1 and np.abs(back[::2] - plain[10::-1]).max() <= 1
+    args = ["--ckpt", str(run), "--num_frames", "21", "--speed", "-1", "--start", "1", "--out", str(tmp_path / "x")]
+    assert "give a start of 2 or more" in refusal(capsys, "sample", *args)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "args, says",
+    [
+        (["--ckpt", "nowhere"], "nowhere: no such file or folder"),
+        ([], "required: ckpt"),
+        (["--ckpt", "RUN", "--num_video", "3"], "num_video: no such option: did you mean num_videos?"),
+        (["--ckpt", "RUN", "--num_videos", "0"], "num_videos: "),
+        (["--ckpt", "RUN", "--seconds", "-1"], "seconds: "),
+        (["--ckpt", "RUN", "--start", "-0.1"], "start: "),
+        (["--ckpt", "RUN", "--format", "avi"], "format: "),
+        (["--ckpt", "RUN", "--label", "1"], "label: the model has no class 1: it was trained without labels"),
+        (["--ckpt", "RUN", "--device", "abacus"], "device: abacus is not there"),
+        (["--ckpt", "RUN", "--out", "RUN/last.ckpt"], "give a folder"),
+        (["--ckpt", "RUN", "--out", "RUN/last.ckpt/out"], "last.ckpt"),
+        (["--ckpt", "RUN", "--out", "TMP/video.avi"], "give a folder"),
+        (["--ckpt", "RUN", "--out", "TMP/video.gif", "--format", "mp4"], "format: "),
+    ],
+)
+def test_bad_input_is_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], says: str
+) -> None:
+    args = [arg.replace("RUN", str(run)).replace("TMP", str(tmp_path)) for arg in args]
+    assert says in refusal(capsys, "sample", *args)
+
+
+def test_unknown_class_of_a_model_with_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(tmp_path / "run", c_dim=4)
+    assert "classes are 0 to 3" in refusal(capsys, "sample", "--ckpt", str(run), "--label", "4", "--out", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "verb, args, says",
+    [
+        ("sample", ["--fps", "0"], "fps: 0: give a number above 0"),
+        ("sample", ["--fps", "nan"], "fps: "),
+        ("sample", ["--fps", "2000"], "fps: 2000"),
+        ("sample", ["--start", "nan"], "start: "),
+        ("sample", ["--speed", "0"], "speed: 0"),
+        ("sample", ["--num_frames", "-3"], "num_frames: -3"),
+        ("sample", ["--seconds", "inf"], "seconds: "),
+        ("sample", ["--seconds", "1e12"], "seconds: 1e+12"),
+        ("sample", ["--crf", "99"], "crf: 99"),
+        ("sample", ["--crf", "9", "--format", "gif"], "crf: .gif files take none"),
+        ("sample", ["--grid", "5by5"], "grid: 5by5"),
+        ("sample", ["--videos", "3-1"], "videos: 3-1"),
+        ("sample", ["--chunk", "many"], "chunk: "),
+        ("sample", ["--seed", "-1"], "seed: -1"),
+        ("loop", ["--videos", "1,1"], "named twice"),
+        ("grid", ["--contents", ""], "contents: "),
+        ("grid", ["--what", "content"], "what: no such option"),
+        ("interpolate", ["--what", "colour"], "what: "),
+        ("interpolate", ["--pace", "fast"], "pace: "),
+        ("freeze", ["--of", "-1"], "of: "),
+        ("freeze", ["--of", "5000000000"], "of: 5000000000 is too large"),
+        ("frames", [], "required: times"),
+        ("frames", ["--times", "0,-1"], "times: -1: a video has moments from 0"),
+        ("frames", ["--times", "now"], "times: now"),
+        ("frames", ["--times", "0", "--format", "mp4"], "format: mp4"),
+        ("frames", ["--times", "0", "--fps", "3"], "fps: no such option"),
+        ("xt", ["--row", "16"], "row: 16: frames have rows 0 to 15"),
+        ("xt", ["--row", "1", "--column", "1"], "column: row is given as well"),
+        ("xt", ["--format", "mp4"], "format: mp4"),
+        ("xt", ["--crf", "3"], "crf: png files take none"),
+        ("xt", ["--out", "OUT/x.mp4"], "give a folder"),
+        ("export", ["--opset", "7"], "opset: "),
+        ("smaple", [], "invalid choice: 'smaple'"),
+    ],
+)
+def test_bad_input_of_every_verb_is_one_line_and_leaves_nothing(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, args: list[str], says: str
+) -> None:
+    out = tmp_path / "out"
+    args = [arg.replace("OUT", str(out)) for arg in args]
+    assert says in refusal(capsys, verb, "--ckpt", str(run), "--out", str(out), *args)
+    assert not out.exists() or list(out.rglob("*")) == []
+
+
+@pytest.mark.parametrize("verb", ["loop", "interpolate"])
+def test_motion_without_codes_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    motion = LSTMMotion(z_dim=4, v_dim=8, max_num_frames=32)
+    made = Generator(16, z_dim=4, w_dim=8, motion=motion, channel_base=64, channel_max=8)
+    monkeypatch.setattr(model, "make_generator", lambda weights: made.eval())
+    assert "LSTMMotion depends on its whole past" in refusal(capsys, verb, "--ckpt", str(run), "--out", str(tmp_path))

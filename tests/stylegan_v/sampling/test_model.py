@@ -12,7 +12,7 @@ from stylegan_v.pretrained import load_generator, read_model
 from stylegan_v.rendering import draw_latents
 from stylegan_v.sampling.latents import Video
 from stylegan_v.sampling.model import Model, open_model, pick_device, training_fps
-from tests.test_generate import make_run
+from tests.generate_runs import make_run
 
 
 def opened(folder: Path, **options: object) -> Model:
