@@ -22,6 +22,9 @@ def test_loop_goes_on_with_its_first_frame(run: Path, tmp_path: Path) -> None:
     run_verb(run, "loop", *more)
     once, on = array(tmp_path / "once.npy"), array(tmp_path / "on.npy")
     assert np.abs(on[::2] - once).max() <= 1
+    run_verb(run, "loop", "--num_frames", 30, "--fps", 12, "--speed=-1", "--format", "npy", "--out", tmp_path)
+    back = array(tmp_path / "loop_of_video_00000.npy")
+    assert np.abs(back[[0, *range(29, 0, -1)]] - once).max() <= 1
     moves = np.abs(np.diff(np.concatenate([on, on[:2]]), axis=0)).mean(axis=(1, 2, 3))
     assert moves[59] < 2 * np.median(moves) and np.median(moves) > 0
 
@@ -32,7 +35,7 @@ def test_grid_crosses_contents_and_motions(run: Path, tmp_path: Path) -> None:
     run_verb(run, "sample", "--num_videos", 3, *how, "--out", tmp_path)
     run_verb(run, "freeze", "--videos", "1-2", "--of", 0, *how, "--out", tmp_path)
     run_verb(run, "freeze", "--videos", "0,2", "--of", 1, "--what", "motion", *how, "--out", tmp_path)
-    cells = array(tmp_path / "grid.npy")
+    cells = array(tmp_path / "contents_and_motions.npy")
     assert cells.shape == (3, 34, 52, 3)
     expected = {
         (0, 0): "motion_of_video_00001",
@@ -86,12 +89,12 @@ def test_frames_at_any_moments(run: Path, tmp_path: Path) -> None:
     run_verb(run, "frames", "--times", "2,0.35,1e6+0.5", "--unit", "seconds", "--out", tmp_path / "some.npy")
     run_verb(run, "sample", "--num_frames", 41, "--fps", 20, "--format", "npy", "--out", tmp_path / "whole.npy")
     pictures, some, whole = (
-        frames_in(tmp_path / "video_00000"),
+        frames_in(tmp_path / "frames_of_video_00000"),
         array(tmp_path / "some.npy"),
         array(tmp_path / "whole.npy"),
     )
     assert np.abs(pictures - whole[[40, 7]]).max() <= 1 and np.abs(some[:2] - whole[[40, 7]]).max() <= 1
-    assert read_settings(tmp_path / "video_00000")["times"] == [20, 3.5]
+    assert read_settings(tmp_path / "frames_of_video_00000")["times"] == [20, 3.5]
     assert read_settings(tmp_path / "some.npy")["times"] == [2, 0.35, 1000000.5]
 
 
@@ -101,7 +104,7 @@ def test_xt_shows_a_row_or_column_over_time(run: Path, tmp_path: Path) -> None:
     run_verb(run, "xt", *how, "--column", 5, "--out", tmp_path)
     run_verb(run, "sample", *how, "--format", "npy", "--out", tmp_path)
     rows = np.asarray(Image.open(tmp_path / "rows.png")).astype(int)
-    column = np.asarray(Image.open(tmp_path / "video_00001.png")).astype(int)
+    column = np.asarray(Image.open(tmp_path / "xt_of_video_00001.png")).astype(int)
     video = array(tmp_path / "video_00001.npy")
     assert rows.shape == (9, 34, 3) and np.abs(rows[:, 18:] - video[:, 3]).max() <= 1
     assert np.abs(column - video[:, :, 5].transpose(1, 0, 2)).max() <= 1

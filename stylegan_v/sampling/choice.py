@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import UInt8
 from torch import Tensor
@@ -23,6 +23,7 @@ class Choice:
         videos: Their addresses.
         names: Of their files.
         grid: Whether they share one file.
+        shared_name: Of that file.
         columns: Of that file's grid; None: as many as there are rows, or one more.
         motions: Whose motion each of them shows; None: its own.
     """
@@ -32,16 +33,22 @@ class Choice:
     grid: bool
     columns: int | None = None
     motions: tuple[Video, ...] | None = None
+    shared_name: str = "grid"
 
     @property
     def name(self) -> str:
         """Of the file that shows them all."""
-        return "grid" if self.grid or len(self.names) > 1 else self.names[0]
+        return self.shared_name if self.grid or len(self.names) > 1 else self.names[0]
+
+    def called(self, kind: str) -> Choice:
+        """The same, in files whose names say what they show of the videos."""
+        names = tuple(f"{kind}_of_{name}" for name in self.names)
+        return replace(self, names=names, shared_name=f"{kind}_grid")
 
     def only(self, place: int) -> Choice:
         """One of the videos, in a file of its own."""
         motions = None if self.motions is None else self.motions[place : place + 1]
-        return Choice(self.videos[place : place + 1], self.names[place : place + 1], grid=False, motions=motions)
+        return Choice(self.videos[place : place + 1], self.names[place : place + 1], False, motions=motions)
 
 
 def choose(seed: int, several: Several) -> Choice:

@@ -36,8 +36,9 @@ def sample(options: ClipsOptions) -> None:
 
 def loop(options: ClipsOptions) -> None:
     """Videos that go on with their first frame after the last."""
-    studio = _open("loop", options)
-    studio.finish(studio.pieces(choose(options.seed, options), generator=looped(studio.generator, studio.timing.turn)))
+    studio = _open("loop", options, loop=True)
+    choice = choose(options.seed, options).called("loop")
+    studio.finish(studio.pieces(choice, generator=looped(studio.generator, studio.timing.turn)))
 
 
 def freeze(options: ClipsOptions, what: Literal["content", "motion"], of: int) -> None:
@@ -51,8 +52,7 @@ def freeze(options: ClipsOptions, what: Literal["content", "motion"], of: int) -
         raise InputError("label: what is kept is one content, of one class: give one")
     videos, motions = (kept, changing) if what == "content" else (changing, kept)
     kind = "motion" if what == "content" else "content"
-    names = tuple(f"{kind}_of_{name}" for name in choice.names)
-    studio.finish(studio.pieces(replace(choice, videos=videos, motions=motions, names=names)))
+    studio.finish(studio.pieces(replace(choice, videos=videos, motions=motions).called(kind)))
 
 
 def grid(options: ClipOptions, contents: str, motions: str) -> None:
@@ -66,7 +66,7 @@ def grid(options: ClipOptions, contents: str, motions: str) -> None:
         return studio.model.latents(columns * len(rows), moving, labels * len(rows))
 
     piece = studio.piece(
-        "grid",
+        "contents_and_motions",
         studio.shown(draw),
         {"contents": addresses(columns), "motions": addresses(rows), "label": labels or None},
         arrange=lambda frames: side_by_side(frames, len(columns)),
@@ -83,7 +83,7 @@ def mix(options: ClipOptions, videos: str, styles: str, layers: str, *, parents:
     labels = studio.model.turns(len(rows) + len(columns))
 
     def draw() -> VideoLatents:
-        latents = studio.model.latents([*columns, *rows], labels=labels)
+        latents = studio.model.latents([*columns, *rows], labels=[*labels[len(rows) :], *labels[: len(rows)]])
         return matrix(latents, len(columns), taken, parents=parents)
 
     def arrange(frames: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def mix(options: ClipOptions, videos: str, styles: str, layers: str, *, parents:
 
 def interpolate(options: ClipOptions, videos: str, what: What, *, loop: bool, eased: bool) -> None:
     """One video that goes from video to video."""
-    studio = _open("interpolate", options)
+    studio = _open("interpolate", options, loop=loop)
     keys, clip = of_seed(options.seed, videos, "videos"), studio.timing
     labels = studio.model.turns(len(keys))
     steps = clip.num_frames if loop else clip.num_frames - 1
@@ -124,7 +124,7 @@ def frames(options: FramesOptions, times: str, unit: Unit) -> None:
     """Videos at given moments."""
     where = destination(options, (".npy",), "png")
     studio = Studio("frames", options, where, partial(make_moments, times, unit))
-    studio.finish(studio.pieces(choose(options.seed, options)))
+    studio.finish(studio.pieces(choose(options.seed, options).called("frames")))
 
 
 def xt(options: ClipsOptions, row: int | None, column: int | None) -> None:
@@ -133,10 +133,10 @@ def xt(options: ClipsOptions, row: int | None, column: int | None) -> None:
         raise InputError("crf: png files take none: leave it out")
     studio = Studio("xt", options, destination(options, (".png",), "png"), partial(make_clip, options))
     line = choose_line(studio.generator.resolution, row, column)
-    choice = choose(options.seed, options)
+    choice = choose(options.seed, options).called("xt")
     studio.save = image_saver(line, choice.columns or (len(choice.videos) if line.across else 1))
     studio.finish(studio.pieces(choice, own=line.settings(), arrange=line.take))
 
 
-def _open(command: str, options: ClipOptions) -> Studio:
-    return Studio(command, options, destination(options), partial(make_clip, options))
+def _open(command: str, options: ClipOptions, *, loop: bool = False) -> Studio:
+    return Studio(command, options, destination(options), partial(make_clip, options, loop=loop))

@@ -50,6 +50,7 @@ class Clip:
         data_fps: Frames per second of the training data.
         start: Moment of the first frame, seconds.
         speed: Seconds of the video that a second of the file shows; negative runs backwards.
+        loop: Whether the first frame comes again after the last; then there is nothing before the beginning.
 
     Raises:
         InputError: A frame would lie before the beginning of the video, or too late for its time to be a number.
@@ -60,10 +61,11 @@ class Clip:
     data_fps: float
     start: float = 0.0
     speed: float = 1.0
+    loop: bool = False
 
     def __post_init__(self) -> None:
         back = -self.speed * ((self.num_frames - 1) / self.fps)
-        if back > self.start:
+        if back > self.start and not self.loop:
             raise InputError(
                 f"start: at speed {self.speed:g} the clip goes back {back:g} s, and a video begins at 0: "
                 f"give a start of {back:g} or more, or a shorter clip"
@@ -80,12 +82,13 @@ class Clip:
 
     @property
     def turn(self) -> float:
-        """Frames of the training data until the first frame comes again, where the clip is a loop."""
+        """Frames of the training data until the first frame comes again, in a loop."""
         return self.num_frames * abs(self.step)
 
     def times(self) -> Float64[Tensor, " F"]:
         seconds = torch.arange(self.num_frames, dtype=torch.float64) / self.fps
-        return (self.start + self.speed * seconds) * self.data_fps
+        times = (self.start + self.speed * seconds) * self.data_fps
+        return times.remainder(self.turn) if self.loop else times
 
     def __str__(self) -> str:
         return f"{self.num_frames} frames, {self.fps:g} per second"
@@ -136,10 +139,10 @@ class Moments:
         return {"times": listed, "unit": self.unit, "data_fps": float(self.data_fps)}
 
 
-def make_clip(options: ClipOptions, data_fps: float) -> Clip:
+def make_clip(options: ClipOptions, data_fps: float, *, loop: bool = False) -> Clip:
     """The stretch of time that was asked for, of data with ``data_fps`` frames per second."""
     fps = options.fps or data_fps
-    return Clip(options.count(fps), fps, data_fps, options.start, options.speed)
+    return Clip(options.count(fps), fps, data_fps, options.start, options.speed, loop)
 
 
 def make_moments(times: str, unit: Unit, data_fps: float) -> Moments:

@@ -43,6 +43,12 @@ def test_each_video_has_a_file_of_its_own_name() -> None:
     assert len(choose(0, Several(videos="3,3", grid=True)).videos) == 2
 
 
+def test_names_say_what_is_shown() -> None:
+    choice = choose(0, Several(videos="3,5")).called("loop")
+    assert choice.names == ("loop_of_video_00003", "loop_of_video_00005")
+    assert choice.name == "loop_grid" and choice.only(1).name == "loop_of_video_00005"
+
+
 def test_numbers_and_seeds_that_random_draws_would_confuse() -> None:
     with pytest.raises(InputError, match="seeds: 4294967296 is too large: give seeds from 0 to 4294967295"):
         choose(0, Several(seeds="4294967296"))

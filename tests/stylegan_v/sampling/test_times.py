@@ -33,6 +33,13 @@ def test_a_clip_may_go_back_to_the_beginning_and_no_further() -> None:
         Clip(num_frames=2, fps=25, data_fps=25, start=1e15)
 
 
+def test_a_loop_goes_round_in_either_direction() -> None:
+    clip = Clip(num_frames=4, fps=10, data_fps=20, start=0.1, speed=-1, loop=True)
+    assert clip.times().tolist() == pytest.approx([2, 0, 6, 4]) and clip.turn == 8
+    late = Clip(num_frames=4, fps=10, data_fps=20, start=1e6, loop=True)
+    assert late.times().tolist() == pytest.approx([0, 2, 4, 6])
+
+
 def test_length_in_seconds_or_frames() -> None:
     def frames(**options: float) -> int:
         return make_clip(ClipOptions(ckpt="", **options), 20.0).num_frames
