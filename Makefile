@@ -17,7 +17,7 @@ help:  ## list what can be made
 
 demo: $(STAMP)  ## train on generated clips for about ten minutes, then write runs/demo/samples.mp4 and a table of distances
 	$(PY) train.py fit --config configs/stylegan_v/demo.yaml $(if $(wildcard runs/demo/last.ckpt),--ckpt_path last)
-	$(PY) generate.py sample --ckpt runs/demo --num_videos 16 --seconds 4 --out runs/demo/samples.mp4
+	$(PY) generate.py sample --ckpt runs/demo --num_videos 16 --seconds 4 --out runs/demo/samples.mp4 --overwrite
 	$(PY) -m stylegan_v.metrics.demo_report runs/demo
 
 test: $(STAMP)  ## the tests that need neither a GPU nor much time
