@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -86,7 +87,7 @@ class Curves(TensorBoardLogger):
 
 
 class RunConfig(SaveConfigCallback):
-    """Puts the resolved config into the run's folder and into each of its checkpoints.
+    """Puts the resolved config into the run's folder and into each of its checkpoints, with the version of torch there.
 
     A config of an earlier start that says something else is kept under a numbered name.
     """
@@ -114,6 +115,7 @@ class RunConfig(SaveConfigCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.text
+        checkpoint["torch_version"] = str(torch.__version__)
 
 
 class RunParser(OneLineErrors, LightningArgumentParser):

@@ -13,6 +13,8 @@ from stylegan_v.inspect.contents import Contents, OptimizerFacts, count_not_fini
 from stylegan_v.pretrained import read_model
 from stylegan_v.weights import CONFIG, Weights, checkpoint_facts
 
+_VERSIONS = {"pytorch-lightning": "pytorch-lightning_version", "torch": "torch_version"}
+
 
 def of_safetensors(path: Path, state: Mapping[str, Any], metadata: Mapping[str, str]) -> Contents:
     """The contents of a model.safetensors or generator.safetensors; without its config, the tensors alone.
@@ -52,7 +54,7 @@ def of_checkpoint(path: Path) -> Contents:
     counters = checkpoint.get("counters")
     counters = counters if isinstance(counters, dict) else {}
     facts, bad = checkpoint_facts(checkpoint, config), counters.get("bad_in_a_row")
-    versions = {"pytorch-lightning": checkpoint.get("pytorch-lightning_version")}
+    versions = {name: checkpoint.get(key) for name, key in _VERSIONS.items()}
     return Contents(
         path,
         "checkpoint",

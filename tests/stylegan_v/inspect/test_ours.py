@@ -27,7 +27,10 @@ def test_checkpoint_of_a_run(run: Path) -> None:
     assert {"ada.p", "mean_path_length"} <= found.tensors["other"].keys()
     assert found.facts == FACTS | {"augment_p": checkpoint["state_dict"]["ada.p"].item()}
     assert found.config == yaml.safe_load(checkpoint["config"])
-    assert found.written_by == {"pytorch-lightning": checkpoint["pytorch-lightning_version"]}
+    assert found.written_by == {
+        "pytorch-lightning": checkpoint["pytorch-lightning_version"],
+        "torch": str(torch.__version__),
+    }
     assert found.bad_in_a_row == {"generator": 0, "discriminator": 0, "r1": 0}
     assert found.notes == []
 
