@@ -42,7 +42,7 @@ def export(
     weights = read_model(ckpt, ["generator_ema"])
     path.parent.mkdir(parents=True, exist_ok=True)
     written = write_generator(make_generator(weights), path, made, take, {"source": weights.path.name, **weights.facts})
-    times = ", ".join(f"{time:g}" for time in written.times)
+    times = ", ".join(f"{time:.10g}" for time in written.times)
     print(f"{path}: {made.name}, {written.num_bytes / 1e6:.1f} MB; its inputs are described in {path.name}.json")
     print(f"checked against PyTorch at times {times}: frames differ by at most {written.difference:.1e}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 import yaml
 from jsonargparse import auto_cli
 
+import generate
 from command_line import Parser
 from errors import InputError
 from stylegan_v.checkpoints import build
@@ -51,7 +53,7 @@ def test_a_model_on_disk_becomes_a_file_that_draws_its_frames(
     torch.testing.assert_close(found, frames, atol=1e-5, rtol=0)
     said = capsys.readouterr().out
     assert f"{path}: torch.export program, {path.stat().st_size / 1e6:.1f} MB" in said
-    assert "at times 0, 1.55, 1000.5" in said
+    assert "at times 0, 1.55, 1000.5, 10000000.25: frames differ" in said
     assert '"source": "generator.safetensors"' in (path.parent / "generator.pt2.json").read_text()
 
 
@@ -103,3 +105,14 @@ def test_a_file_is_no_folder(model: Path, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="file is a file: give a folder"):
         run("--ckpt", str(model), "--out", str(tmp_path / "file"))
+
+
+def test_generate_py_has_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    verb, command = (inspect.signature(function).parameters for function in (generate.ACTIONS["export"], export))
+    assert {name: one.default for name, one in verb.items()} == {name: one.default for name, one in command.items()}
+
+    with pytest.raises(SystemExit) as exit_:
+        generate.main(["export", "--ckpt", "model", "--out", "net.pth"])
+
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.startswith("generate.py: error: out: net.pth: give a folder")
