@@ -182,7 +182,7 @@ class RunCLI(LightningCLI):
         self.folder = Path(config.runs_dir).expanduser() / config.run_name
         if config.ckpt_path is not None:
             config.ckpt_path = str(self._checkpoint(config, fitting=subcommand == "fit"))
-        elif subcommand == "fit" and (source := config.get(_INIT_FROM)) and not _requeued(self.folder):
+        elif subcommand == "fit" and (source := config.get(_INIT_FROM)) is not None and not _requeued(self.folder):
             check_source(source, self.folder)
         if subcommand == "fit" and rank_zero_only.rank == 0:
             self.made = prepare_folder(self.folder, resuming=config.ckpt_path is not None)

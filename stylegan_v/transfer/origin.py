@@ -11,7 +11,8 @@ from pathlib import Path
 
 from errors import InputError
 from stylegan_v.checkpoints import LAST, find_checkpoint, read_checkpoint, read_config
-from stylegan_v.weights import GENERATOR, MODEL, find_weights
+from stylegan_v.official.conversion import is_original
+from stylegan_v.weights import GENERATOR, MODEL, find_weights, read_weights
 
 _INIT_FROM = "--model.init_args.init_from"
 
@@ -56,18 +57,23 @@ def _weights(path: Path) -> str | None:
 def check_source(given: str | os.PathLike[str], folder: Path) -> None:
     """Makes sure, before anything is built, that there are weights to start from, and that they are of another run.
 
+    What takes no time is looked at; a snapshot of the original, which takes seconds, is left to the reader.
+
     Args:
         given: What ``init_from`` says.
         folder: Of the new run.
 
     Raises:
-        InputError: There are none, or they are the run's own.
+        InputError: There are none, or they cannot be read, or they are the run's own.
     """
-    if _within(find_weights(given), folder):
+    path = find_weights(given)
+    if _within(path, folder):
         raise InputError(
             f"{_INIT_FROM} {given}: lies in this run's own folder: --ckpt_path last continues this run; "
             "to start another one from it, choose another --run_name"
         )
+    if not is_original(path):
+        read_weights(path, wanted=())
 
 
 def _within(path: Path, folder: Path) -> bool:

@@ -12,7 +12,9 @@ from stylegan_v.transfer.origin import check_source, own_checkpoint
 def run(folder: Path, name: str) -> Path:
     """The folder of a run that has saved something."""
     folder.mkdir(parents=True)
-    write_checkpoint({"state_dict": {}, "config": f"run_name: {name}\n"}, folder / "last.ckpt")
+    write_checkpoint(
+        {"state_dict": {}, "config": f"run_name: {name}\nmodel: {{init_args: {{}}}}\n"}, folder / "last.ckpt"
+    )
     return folder
 
 
@@ -75,6 +77,15 @@ def test_nothing_there(tmp_path: Path) -> None:
             own_checkpoint(given, tmp_path / "run", "run")
     with pytest.raises(InputError, match="gone: no such file or folder"):
         check_source(tmp_path / "gone", tmp_path / "run")
+
+
+def test_what_cannot_be_read_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    for name in ("notes.yaml", "cut.ckpt", "other.safetensors"):
+        (tmp_path / name).write_text("no weights")
+        with pytest.raises(InputError, match=f"{name}: not a"):
+            check_source(tmp_path / name, tmp_path / "run")
+    (tmp_path / "large.pkl").write_text("takes long to read")
+    check_source(tmp_path / "large.pkl", tmp_path / "run")
 
 
 def test_a_run_does_not_start_from_itself(tmp_path: Path) -> None:
