@@ -266,6 +266,7 @@ def test_unknown_class_of_a_model_with_labels(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     "verb, args, says",
     [
+        ("sample", ["--out", "/proc/nothing/x"], "/proc/nothing"),
         ("sample", ["--fps", "0"], "fps: 0: give a number above 0"),
         ("sample", ["--fps", "nan"], "fps: "),
         ("sample", ["--fps", "2000"], "fps: 2000"),

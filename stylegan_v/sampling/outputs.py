@@ -117,7 +117,7 @@ def produce(pieces: Sequence[Piece], *, overwrite: bool) -> int:
     total = sum(piece.num_frames * piece.num_videos for piece in missing)
     with tqdm(total=total, unit="frame", disable=None) as progress:
         for piece in missing:
-            piece.path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(piece.path.parent)
             if piece.path.is_dir():
                 shutil.rmtree(piece.path)
             piece.save(piece.path, _counted(piece, progress), piece.settings)
@@ -148,6 +148,13 @@ def _check_place(piece: Piece, *, overwrite: bool) -> None:
         key = next((key for key in asked if there.get(key) != asked[key]), "command")
         how = f"made with another {key}" if there else "and does not say how it was made"
         raise InputError(f"out: {path}: is there already, {how}: --overwrite replaces it, another --out keeps it")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # no folder above it can be made either
+        raise InputError(f"out: {folder}: no folder can be made there: choose another") from error
 
 
 def _settings_of(path: Path) -> dict[str, Any]:
