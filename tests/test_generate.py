@@ -279,6 +279,7 @@ def test_unknown_class_of_a_model_with_labels(tmp_path: Path, capsys: pytest.Cap
         ("sample", ["--crf", "9", "--format", "gif"], "crf: .gif files take none"),
         ("sample", ["--grid", "5by5"], "grid: 5by5"),
         ("sample", ["--videos", "3-1"], "videos: 3-1"),
+        ("sample", ["--videos", ""], "videos: "),
         ("sample", ["--chunk", "many"], "chunk: "),
         ("sample", ["--seed", "-1"], "seed: -1"),
         ("loop", ["--videos", "1,1"], "named twice"),

@@ -23,9 +23,9 @@ class Choice:
         videos: Their addresses.
         names: Of their files.
         grid: Whether they share one file.
-        shared_name: Of that file.
         columns: Of that file's grid; None: as many as there are rows, or one more.
         motions: Whose motion each of them shows; None: its own.
+        shared_name: Of the file that they share.
     """
 
     videos: tuple[Video, ...]
@@ -66,8 +66,9 @@ def choose(seed: int, several: Several) -> Choice:
         chosen = [Video(number, 0) for number in numbers(several.seeds, "seeds", below=NUM_SEEDS)]
         names = [f"seed_{video.seed:05d}" for video in chosen]
     else:
+        listed = several.videos is not None
         count = range(several.num_videos or (rows * columns if rows else 1))
-        chosen = of_seed(seed, several.videos, "videos") if several.videos else [Video(seed, i) for i in count]
+        chosen = of_seed(seed, several.videos, "videos") if listed else [Video(seed, number) for number in count]
         names = [f"video_{video.number:05d}" for video in chosen]
     if len(set(names)) < len(names) and not several.grid:
         raise InputError("videos: a video is named twice, whose files would have one name: name each once")

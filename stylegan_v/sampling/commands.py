@@ -1,8 +1,4 @@
-"""What the commands do: each decides which latents and which moments make which file.
-
-Shape legend
-    B       videos that share a file
-"""
+"""What the commands do: each decides which latents and which moments make which file."""
 
 from __future__ import annotations
 

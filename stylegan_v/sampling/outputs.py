@@ -17,8 +17,9 @@ from datasets.video_writer import SUFFIXES, open_writer
 from errors import InputError
 from generate_options import Options
 
-_FILES = frozenset({*SUFFIXES, ".png", ".jpg", ".jpeg", ".avi", ".mpg", ".mpeg", ".json"})
 Save = Callable[[Path, Iterator[Tensor], dict[str, Any]], None]  # writes frames to a path, with settings
+
+_FILES = frozenset({*SUFFIXES, ".png", ".jpg", ".jpeg", ".avi", ".mpg", ".mpeg", ".json"})  # names that mean no folder
 _ASIDE = "made_with"  # settings that do not decide what frames show
 
 
