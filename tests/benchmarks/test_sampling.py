@@ -27,6 +27,7 @@ def test_score_is_the_ratio_of_frames_per_second_on_equal_machines(monkeypatch: 
     assert report.frames_per_second == 4 and report.cpu_seconds_per_frame == pytest.approx(3 / 8)
     assert report.score == pytest.approx(4 / 3.1)
     assert report.original_quotient == pytest.approx(bench.quotient(3.1, report.multiply_adds_per_frame, 187.0))
+    assert report.cpu_score == pytest.approx(8 / 3 / 3.1)  # the product took as many CPU seconds as seconds
 
 
 def test_command_reports_every_figure_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -306,3 +310,14 @@ def test_times_count_frames_of_the_training_data() -> None:
 def test_bytes_are_truncated_and_clamped() -> None:
     frames = torch.tensor([-2.0, -1.0, -0.999, 0.0, 1.0, 3.0])
     assert to_uint8(frames).tolist() == [0, 0, 0, 128, 255, 255]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", [None, "long.mp4"])
+def test_memory_is_that_of_a_thousand_frames_after_a_hundred_thousand(tmp_path: Path, file: str | None) -> None:
+    given = [] if file is None else [str(tmp_path / file)]  # the index of the file is kept until it is complete
+    command = [sys.executable, "-m", "tests.stylegan_v.long_video", "100000", *given]
+    run = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    resident = json.loads(run.stdout)
+    assert len(resident) == 100 and max(resident) - resident[0] < 8 * 2**20
