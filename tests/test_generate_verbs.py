@@ -109,3 +109,18 @@ def test_xt_shows_a_row_or_column_over_time(run: Path, tmp_path: Path) -> None:
     assert rows.shape == (9, 34, 3) and np.abs(rows[:, 18:] - video[:, 3]).max() <= 1
     assert np.abs(column - video[:, :, 5].transpose(1, 0, 2)).max() <= 1
     assert read_settings(tmp_path / "rows.png")["row"] == 3
+
+
+def test_labels_go_to_videos_in_turn_whether_they_share_a_file_or_not(tmp_path: Path) -> None:
+    run, how = make_run(tmp_path / "run", c_dim=4), ("--num_frames", 2, "--format", "npy")
+    run_verb(run, "sample", "--num_videos", 3, "--label", "1,3", *how, "--out", tmp_path)
+    run_verb(run, "sample", "--num_videos", 3, "--label", "1,3", "--grid", "1x3", *how, "--out", tmp_path)
+    run_verb(run, "sample", "--videos", 1, "--label", 3, *how, "--out", tmp_path / "alone")
+    run_verb(run, "mix", "--videos", 0, "--styles", "1-2", "--label", "1,3,1", *how, "--out", tmp_path)
+    videos = [array(tmp_path / f"video_0000{i}.npy") for i in range(3)]
+    together, mixed = array(tmp_path / "grid.npy"), array(tmp_path / "mix.npy")
+    assert np.abs(videos[1] - array(tmp_path / "alone" / "video_00001.npy")).max() <= 1
+    for i, expected in enumerate(videos):
+        assert np.abs(together[:, :, 18 * i : 18 * i + 16] - expected).max() <= 1
+    assert np.abs(mixed[:, 18:, :16] - videos[0]).max() <= 1 and np.abs(mixed[:, :16, 36:] - videos[2]).max() <= 1
+    assert read_settings(tmp_path / "video_00001.npy")["label"] == [3]
