@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torchvision_guard  # noqa: F401  (before Lightning)
 
 # isort: split
@@ -10,10 +12,14 @@ from errors import clear_errors
 
 def main(args: list[str] | None = None) -> None:
     """The command line; ``args`` stand in for it in tests."""
-    with clear_errors("train.py"):
-        from stylegan_v.runs import RunCLI
+    try:
+        with clear_errors("train.py"):
+            from stylegan_v.runs import RunCLI
 
-        RunCLI(args=args)
+            RunCLI(args=args)
+    except KeyboardInterrupt:  # before the first update; from there on the run ends itself
+        print("train.py: stopped; nothing was saved", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

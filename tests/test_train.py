@@ -162,6 +162,17 @@ def test_a_signal_decides_the_exit_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert torch.load(tmp_path / "tiny" / "last.ckpt", weights_only=True)["counters"]["updates"] == 2
 
 
+def test_ctrl_c_before_training_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr("stylegan_v.runs.RunCLI.instantiate_classes", _press(signal.SIGINT))
+    with pytest.raises(SystemExit) as ended:
+        train.main(_arguments(tmp_path, 4))
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "train.py: stopped; nothing was saved"
+    assert list(tmp_path.iterdir()) == []
+
+
 def _press(number: signal.Signals) -> Any:
     return lambda *_: os.kill(os.getpid(), number)
 
