@@ -25,6 +25,7 @@ from torch import SymInt, Tensor, nn
 
 from stylegan_v.exporting.plain_motion import plain_motion
 from stylegan_v.networks import Generator
+from stylegan_v.networks.geometry import center_crop
 from stylegan_v.networks.layers import StyledConv
 from stylegan_v.networks.synthesis import SynthesisNetwork, ToRGB
 from stylegan_v.ops.bias_act import scaled_lrelu
@@ -122,7 +123,7 @@ class PlainSynthesis(nn.Module):
                 taken += 1
             own = to_rgb(block.torgb, x, ws[:, taken], frames_each)
             rgb = own if rgb is None else upsample2d(rgb) + own
-        return rearrange(self._crop(rgb), "(b t) c h w -> b t c h w", b=num_videos)
+        return rearrange(center_crop(rgb, self.resolution), "(b t) c h w -> b t c h w", b=num_videos)
 
     def _enter(
         self, ws: Float[Tensor, "B L D"], motion_v: Float[Tensor, "N V"] | None, num_videos: Size, num_frames: Size
@@ -138,12 +139,6 @@ class PlainSynthesis(nn.Module):
         if self.time_conditioning == "sum_w":
             return x, ws + motion_v.unsqueeze(1), 1
         return x, torch.cat([ws, repeat(motion_v, "n v -> n l v", l=ws.shape[1])], dim=2), 1
-
-    def _crop(self, rgb: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N 3 H W"]:
-        """The frame in the middle of the working size."""
-        height, width = self.resolution
-        top, left = (rgb.shape[2] - height) // 2, (rgb.shape[3] - width) // 2
-        return rgb[:, :, top : top + height, left : left + width]
 
 
 class PlainGenerator(nn.Module):

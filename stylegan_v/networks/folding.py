@@ -22,6 +22,7 @@ from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
+from stylegan_v.networks.geometry import center_crop
 from stylegan_v.networks.layers import StyledConv
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork, ToRGB
 from stylegan_v.ops.modulated_conv import demodulation
@@ -217,7 +218,7 @@ class FoldedSynthesis:
                 styles = ws[taken : taken + len(own) + 1]
                 self.blocks.append(FoldedBlock(own, block.torgb, styles, noise_mode, dtype))
                 taken += len(own)
-        self.device, self.crop = device, synthesis._crop
+        self.device, self.resolution = device, synthesis.resolution
         limit = _CPU_FEATURE_BYTES if device == "cpu" else sys.maxsize
         frame_bytes = [level.height * level.width * level.channels * dtype.itemsize for level in synthesis.levels]
         self.frames_at_once = [max(1, limit // size) for size in frame_bytes]
@@ -231,7 +232,7 @@ class FoldedSynthesis:
     def _from_block(self, first: int, x: Tensor, rgb: Tensor | None) -> Tensor:
         """What the blocks from this one on make of features; a few frames at a time where they are large."""
         if first == len(self.blocks):
-            return self.crop(rgb)
+            return center_crop(rgb, self.resolution)
         few = self.frames_at_once[first]
         if len(x) > few:
             rgbs = [None] * -(-len(x) // few) if rgb is None else rgb.split(few)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 MIN_SIDE = 16
 
 
@@ -51,3 +54,15 @@ def levels(resolution: tuple[int, int], channel_base: int, channel_max: int) -> 
         name = 2 ** int(math.log2(max(height, width)))
         result.append(Level(height, width, name, min(channel_base // name, channel_max)))
     return result
+
+
+def center_crop(x: Float[Tensor, "N C h w"], resolution: tuple[int, int]) -> Float[Tensor, "N C H W"]:
+    """The middle of images of the working size.
+
+    Args:
+        x: Images.
+        resolution: (H, W), at most the working size.
+    """
+    height, width = resolution
+    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+    return x[:, :, top : top + height, left : left + width]

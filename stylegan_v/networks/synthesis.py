@@ -19,7 +19,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
-from stylegan_v.networks.geometry import Level, levels
+from stylegan_v.networks.geometry import Level, center_crop, levels
 from stylegan_v.networks.layers import EqualizedLinear, StyledConv
 from stylegan_v.networks.motion_interface import Motion
 from stylegan_v.noise import GlobalRandom, RandomSource
@@ -201,7 +201,7 @@ class SynthesisNetwork(nn.Module):
             ]
             x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises)
             taken += len(block.convs)
-        return rearrange(self._crop(rgb), "(b t) c h w -> b t c h w", b=len(motion_v))
+        return rearrange(center_crop(rgb, self.resolution), "(b t) c h w -> b t c h w", b=len(motion_v))
 
     def _enter(self, ws: Tensor, motion_v: Float[Tensor, "B T V"]) -> tuple[Float[Tensor, "N I h w"], Tensor]:
         """The input of the first block, and the styles, with the time embedding where it belongs."""
@@ -227,9 +227,3 @@ class SynthesisNetwork(nn.Module):
         if mode == "const":
             return conv.noise_const
         return rearrange(random.normal(f"noise/{name}", frames[1], *conv.noise_size), "b t h w -> (b t) 1 h w")
-
-    def _crop(self, rgb: Float[Tensor, "N 3 h w"]) -> Float[Tensor, "N 3 H W"]:
-        """The frame in the middle of the working size."""
-        height, width = self.resolution
-        top, left = (rgb.shape[2] - height) // 2, (rgb.shape[3] - width) // 2
-        return rgb[:, :, top : top + height, left : left + width]
