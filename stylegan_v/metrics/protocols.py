@@ -221,6 +221,11 @@ class MetricProtocol:
         return not isinstance(self.measure, Inception)
 
     @property
+    def plain_name(self) -> str:
+        """The name without what was changed."""
+        return self.name.partition("[")[0]
+
+    @property
     def choices(self) -> dict[str, Any]:
         """All that decides a score, as plain values."""
         return {name: value for name, value in _plain(self).items() if name not in _NOT_HASHED}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from stylegan_v.metrics.reals import build_data
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import draw_latents, render
 from stylegan_v.weights import CONFIG, GENERATOR, LAST, MODEL, find_weights
+
+if TYPE_CHECKING:
+    from datasets.datamodule import ClipDataModule
 
 _WEIGHTS = (".ckpt", ".safetensors", ".pkl")
 _CONFIGS = (".yaml", ".yml")
@@ -137,12 +140,27 @@ def open_collection(path: Path, num_frames: int) -> VideoCollection:
     Raises:
         InputError: There are no such videos.
     """
-    if path.suffix not in _CONFIGS and not holds_weights(path):
-        return IndexedVideos(scan(path))
+    return _held_out(data_of(path), num_frames) if names_data(path) else IndexedVideos(scan(path))
+
+
+def names_data(path: Path) -> bool:
+    """Whether a path is a config, a run or a checkpoint, whose data are meant, rather than videos."""
+    return path.suffix in _CONFIGS or holds_weights(path)
+
+
+def data_of(path: Path) -> ClipDataModule:
+    """The data of a training config, a run or a checkpoint, as they are before `setup`.
+
+    Args:
+        path: For which `names_data` is true.
+
+    Raises:
+        InputError: Its config names none.
+    """
     config = _config(path)
     if config.get("data") is None:
         raise InputError(f"{path}: its config names no data: give --real a folder of videos, or a training config")
-    return _held_out(config, num_frames)
+    return build_data(config)
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -158,10 +176,9 @@ def _config(path: Path) -> dict[str, Any]:
         return parse_config(file.read(_MAX_CONFIG_BYTES).decode(errors="replace"), path)
 
 
-def _held_out(config: dict[str, Any], num_frames: int) -> VideoCollection:
+def _held_out(data: ClipDataModule, num_frames: int) -> VideoCollection:
     from datasets.datamodule import SyntheticVideos
 
-    data = build_data(config)
     if isinstance(data, SyntheticVideos):
         length = max(num_frames, data.num_frames)  # they go on as long as they are looked at
         first, sizes = data.first_seed + data.num_videos, (data.num_videos, length, data.resolution)

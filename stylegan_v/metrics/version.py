@@ -1,0 +1,24 @@
+"""Which code computed a number."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def version() -> str:
+    """Version of the project, and the commit of its checkout where that is known; "-dirty" with changes since."""
+    number = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["version"]
+    if not (_ROOT / ".git").exists():
+        return number
+    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no git here, or not allowed to look: the number has to do
+        return number
+    return f"{number}+{commit}"
