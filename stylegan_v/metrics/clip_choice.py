@@ -54,11 +54,6 @@ class Chosen:
     clips: list[ClipAddress]
     num_skipped: int = 0
 
-    @property
-    def num_frames(self) -> int:
-        """Frames of all clips together."""
-        return sum(address.clip.num_frames for address in self.clips)
-
 
 def choose_real(lengths: Int64[np.ndarray, " N"], real: RealChoice, clip: ClipChoice, seed: int) -> Chosen:
     """The clips of real videos that a protocol takes.

@@ -101,3 +101,8 @@ def grouped(clips: Sequence[ClipAddress], batch_frames: int) -> list[list[ClipAd
         groups[-1].append(address)
         room -= address.clip.num_frames
     return groups
+
+
+def frames_of(clips: Sequence[ClipAddress]) -> int:
+    """Frames of some clips together."""
+    return sum(address.clip.num_frames for address in clips)

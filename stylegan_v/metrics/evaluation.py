@@ -19,13 +19,13 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from errors import InputError
-from stylegan_v.metrics.clip_choice import ClipAddress, Chosen, choose_real
-from stylegan_v.metrics.collecting import Options, Stopped, Work, grouped
+from stylegan_v.metrics.clip_choice import Chosen, ClipAddress, choose_real
+from stylegan_v.metrics.collecting import Options, Stopped, Work, frames_of, grouped
 from stylegan_v.metrics.detectors.interface import Detector
 from stylegan_v.metrics.measures import Measure, measure_of
 from stylegan_v.metrics.protocols import MetricProtocol
 from stylegan_v.metrics.reference_cache import ReferenceCache
-from stylegan_v.metrics.sanity import sanity, sanity_frames
+from stylegan_v.metrics.sanity import Halves, sanity
 from stylegan_v.metrics.sides import FilmedSide, GeneratedSide, RealSide
 from stylegan_v.metrics.version import version
 
@@ -112,9 +112,10 @@ class Evaluation:
         num_draws, num_late = self._num_draws(), len(self._late_starts())
         self.draws, per_draw = range(num_draws), self._items_to_clips(self.num_fake)
         frames = (num_draws + num_late) * per_draw * protocol.clip.num_frames
-        frames += sanity_frames(protocol, real, detector.unit, self.measure)
+        self.halves = Halves.choose(protocol, real.videos.lengths, detector.unit, self.num_fake)
+        frames += self.halves.num_frames(self.measure)
         if self.measure.needs_reference:
-            frames += sum(address.clip.num_frames for address in self._reference_addresses())
+            frames += frames_of(self._reference_addresses())
         self.work = Work(options, frames)
 
     def run(self) -> Result:
@@ -148,8 +149,7 @@ class Evaluation:
             groups = grouped(self._reference_addresses(), self.options.batch_frames)
             features = self.work.collect(groups, self._look_at_real, frames_of)
             summary = self.measure.summarize(features, self.num_real)
-        size, unit = self.fake.size, self.detector.unit
-        rows = sanity(self.protocol, self.real, unit, self.measure, size, self._look, self.work)
+        rows = sanity(self.halves, self.measure, self._read_real, self._look, self.work, self.protocol.seed)
         if self.work.ranks.rank == 0:
             cache.put(key, self.measure.to_arrays(summary) if summary is not None else {}, rows)
         return summary, rows, False
@@ -160,6 +160,7 @@ class Evaluation:
             "protocol": self.protocol.digest,
             "detector": self.detector.digest,
             "num": self.num_real,
+            "num_sanity": len(self.halves.first),
             "size": list(self.fake.size),
         }
 
@@ -233,8 +234,11 @@ class Evaluation:
 
     # Clips to features.
 
+    def _read_real(self, group: list[ClipAddress]) -> UInt8[Tensor, "B T 3 H W"]:
+        return self.real.read(group, self.fake.size)
+
     def _look_at_real(self, group: list[ClipAddress]) -> Float32[Tensor, "N D"]:
-        return self._look(self.real.read(group, self.fake.size))
+        return self._look(self._read_real(group))
 
     def _look(self, clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "N D"]:
         see: Callable[[Tensor], Tensor] = getattr(self.detector, self.measure.looks_at)
@@ -288,8 +292,3 @@ def too_short(name: str, protocol: MetricProtocol, chosen: Chosen) -> InputError
         f"{protocol.name}: {name}: no video has {protocol.clip.required} frames ({chosen.num_skipped} are shorter): "
         "choose a protocol of shorter clips"
     )
-
-
-def frames_of(group: Sequence[ClipAddress]) -> int:
-    """Frames of some clips together."""
-    return sum(address.clip.num_frames for address in group)

@@ -8,7 +8,6 @@ its floor does not see motion.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -18,14 +17,14 @@ from stylegan_v.metrics.collecting import Work, grouped
 from stylegan_v.metrics.controls import frozen, shuffled
 from stylegan_v.metrics.measures import Measure
 from stylegan_v.metrics.protocols import ClipChoice, MetricProtocol
-from stylegan_v.metrics.sides import RealSide
 
 FLOOR = "real"
-_MAX_CLIPS = 2048
 _FRAMES = 16  # of clips from which single frames are taken
 _STREAM = 10
 
+Read = Callable[[list[ClipAddress]], Tensor]
 Look = Callable[[Tensor], Tensor]
+Control = Callable[[Tensor, np.random.Generator], Tensor]
 
 
 def reversed_in_time(clips: Tensor, rng: np.random.Generator) -> Tensor:
@@ -33,7 +32,7 @@ def reversed_in_time(clips: Tensor, rng: np.random.Generator) -> Tensor:
     return clips.flip(1)
 
 
-CONTROLS: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
+CONTROLS: dict[str, Control] = {
     FLOOR: lambda clips, rng: clips,
     "frozen": frozen,
     "shuffled": shuffled,

@@ -25,7 +25,7 @@ from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
 from datasets.manifest import digest, halves
 from datasets.sources import Source
 from errors import InputError
-from stylegan_v.metrics.clip_choice import ClipAddress, Chosen, as_real, one_per_video, random_videos
+from stylegan_v.metrics.clip_choice import Chosen, ClipAddress, as_real, one_per_video, random_videos
 from stylegan_v.metrics.motion.sets import data_of, holds_weights, names_data, open_collection
 from stylegan_v.metrics.protocols import MetricProtocol
 from stylegan_v.networks import Generator
