@@ -7,13 +7,16 @@ its floor does not see motion.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 from torch import Tensor
 
 from stylegan_v.metrics.clip_choice import ClipAddress, one_per_video
-from stylegan_v.metrics.collecting import Work, grouped
+from stylegan_v.metrics.collecting import Work, frames_of, grouped
 from stylegan_v.metrics.controls import frozen, shuffled
 from stylegan_v.metrics.measures import Measure
 from stylegan_v.metrics.protocols import ClipChoice, MetricProtocol
@@ -40,66 +43,77 @@ CONTROLS: dict[str, Control] = {
 }
 
 
-def sanity_clips(protocol: MetricProtocol, real: RealSide, unit: str) -> tuple[list[ClipAddress], list[ClipAddress]]:
-    """Two halves of real clips, of different videos.
+@dataclass(frozen=True)
+class Halves:
+    """Real clips in two halves, of different videos.
 
     Args:
-        protocol: Decides frames and seed.
-        real: Where they come from.
-        unit: Of the feature network; for single frames clips of 16 are taken.
+        first: The reference of the rows.
+        second: What is compared with it, as it is and spoilt.
     """
-    clip = protocol.clip if unit == "clip" else ClipChoice(max(protocol.clip.num_frames, _FRAMES))
-    most = _MAX_CLIPS if unit == "clip" else _MAX_CLIPS // _FRAMES
-    clips = one_per_video(real.videos.lengths, clip, protocol.seed, starts="random", order="random", max_num=most).clips
-    even = len(clips) // 2 * 2
-    return clips[:even:2], clips[1:even:2]
+
+    first: list[ClipAddress]
+    second: list[ClipAddress]
+
+    @classmethod
+    def choose(cls, protocol: MetricProtocol, lengths: Int64[np.ndarray, " N"], unit: str, num_items: int) -> Halves:
+        """Halves of as many items each as a draw of fakes has, or of all there are.
+
+        Args:
+            protocol: Decides frames and seed.
+            lengths: Frames of the real videos.
+            unit: Of the feature network; for single frames clips of 16 are taken.
+            num_items: Of a draw of fakes.
+        """
+        clip = protocol.clip if unit == "clip" else ClipChoice(max(protocol.clip.num_frames, _FRAMES))
+        num_clips = num_items if unit == "clip" else -(-num_items // clip.num_frames)
+        chosen = one_per_video(lengths, clip, protocol.seed, starts="random", order="random", max_num=2 * num_clips)
+        even = len(chosen.clips) // 2 * 2
+        return cls(chosen.clips[:even:2], chosen.clips[1:even:2])
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are the four videos that rows need."""
+        return len(self.first) > 1
+
+    def num_frames(self, measure: Measure) -> int:
+        """Frames that `sanity` looks at."""
+        passes = len(CONTROLS) + (1 if measure.needs_reference else 0)
+        return frames_of(self.first) * passes if self.enough else 0
 
 
-def sanity_frames(protocol: MetricProtocol, real: RealSide, unit: str, measure: Measure) -> int:
-    """Frames that `sanity` looks at."""
-    first, _ = sanity_clips(protocol, real, unit)
-    rows = len(CONTROLS) + (1 if measure.needs_reference else 0)
-    return sum(address.clip.num_frames for address in first) * rows if len(first) > 1 else 0
-
-
-def sanity(
-    protocol: MetricProtocol,
-    real: RealSide,
-    unit: str,
-    measure: Measure,
-    size: tuple[int, int],
-    look: Look,
-    work: Work,
-) -> dict[str, float]:
-    """The rows: "real" (the floor), "frozen", "shuffled", "reversed", and "num" items on each side.
+def sanity(halves: Halves, measure: Measure, read: Read, look: Look, work: Work, seed: int) -> dict[str, float]:
+    """The rows: "real" (the floor), "frozen", "shuffled", "reversed"; and "num", the items on each side.
 
     Args:
-        protocol: Decides frames and seed.
-        real: Where clips come from.
-        unit: Of the feature network.
+        halves: Of the real clips.
         measure: What is computed.
-        size: Height and width that frames are brought to.
+        read: Addresses to clips.
         look: Clips to features.
         work: Who does it.
+        seed: Of what spoils clips.
 
     Returns:
-        Empty where there are fewer than four videos that are long enough.
+        Empty where there are too few videos.
     """
-    first, second = sanity_clips(protocol, real, unit)
-    if len(first) < 2:
+    if not halves.enough:
         return {}
-    per_clip = 1 if unit == "clip" else first[0].clip.num_frames
 
-    def summary(half: list[ClipAddress], control: Callable[[Tensor, np.random.Generator], Tensor]) -> object:
+    def summary(half: list[ClipAddress], control: Control) -> tuple[Any, int]:
+        num_items = 0
+
         def features(group: list[ClipAddress]) -> Tensor:
-            rng = np.random.default_rng([protocol.seed, _STREAM, group[0].video])
-            return look(control(real.read(group, size), rng))
+            return look(control(read(group), np.random.default_rng([seed, _STREAM, group[0].video])))
 
-        groups = grouped(half, work.options.batch_frames)
-        collected = work.collect(groups, features, lambda group: sum(a.clip.num_frames for a in group))
-        return measure.summarize(collected, len(half) * per_clip)
+        def counted() -> Iterator[Tensor]:
+            nonlocal num_items
+            for rows in work.collect(grouped(half, work.options.batch_frames), features, frames_of):
+                num_items += len(rows)
+                yield rows
 
-    reference = summary(first, CONTROLS[FLOOR]) if measure.needs_reference else None
-    compare = partial(measure.compare, reference)
-    rows = {name: compare(summary(second, control)) for name, control in CONTROLS.items()}
-    return rows | {"num": len(second) * per_clip}
+        return measure.summarize(counted(), frames_of(half)), num_items
+
+    reference = summary(halves.first, CONTROLS[FLOOR])[0] if measure.needs_reference else None
+    spoilt = {name: summary(halves.second, control) for name, control in CONTROLS.items()}
+    rows = {name: measure.compare(reference, other) for name, (other, _) in spoilt.items()}
+    return rows | {"num": spoilt[FLOOR][1]}
