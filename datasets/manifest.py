@@ -47,7 +47,7 @@ def digest(videos: VideoCollection) -> str:
     middle of a file and leaves its size and both ends alone is not noticed.
 
     Of rendered videos count class, seeds, lengths, size, labels and the pixels of the first and last video, of at most
-    256 frames each. On a processor that rounds differently the hash may be another one; statistics are then computed anew.
+    256 frames each. A processor that rounds differently may give another hash; statistics are then computed anew.
 
     Args:
         videos: From `datasets.index.scan` or rendered.
@@ -158,7 +158,7 @@ def _folder_content(path: Path) -> str:
 
 
 def _zip_contents(path: Path) -> dict[tuple[str, str], str]:
-    """By kind and name, of folders of a zip and of images in it: names, sizes and checksums, in no matter what order."""
+    """Names, sizes and checksums of the images in a zip, in whatever order, by kind and name of a video."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = sorted((m.filename, m.file_size, m.CRC) for m in archive.infolist() if is_image(m.filename))

@@ -180,11 +180,6 @@ def _halves(items: Tensor, num: int, rng: np.random.Generator) -> Bool[Tensor, "
 
 
 def _require(first: Tensor, second: Tensor, at_least: int) -> None:
-    if first.shape[1] != second.shape[1]:
-        raise InputError(
-            f"features: sets of {first.shape[1]} and {second.shape[1]} numbers per item cannot be compared: take both "
-            "from one feature network"
-        )
     if min(len(first), len(second)) < at_least:
         raise InputError(
             f"features: a kernel distance of {len(first)} and {len(second)} items cannot be told: give at least "
