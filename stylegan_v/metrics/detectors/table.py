@@ -111,7 +111,7 @@ _ENTRIES = (
                 licence="not stated for the file; the network it was ported from is Apache-2.0",
                 sha256=None,
                 url="https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt",
-                about="TorchScript port of the Inception of FID, 96 MB; copies elsewhere state the sha256 f58cb9b6...e958f4",
+                about="TorchScript port of the Inception of FID, 96 MB; elsewhere its sha256 is said to be f58cb9b6...",
             ),
             WeightFile(
                 name="inception",

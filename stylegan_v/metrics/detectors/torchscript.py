@@ -1,0 +1,80 @@
+"""Networks in TorchScript archives of anyone's: loaded only after the archive was judged, run the same way every time.
+
+TorchScript is how the networks of the published metrics were handed out. Torch calls it deprecated and still runs it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from errors import InputError
+from stylegan_v.metrics.detectors.interface import measuring
+from stylegan_v.metrics.detectors.torchscript_archive import checked_archive
+
+
+def load_script(path: Path, device: torch.device) -> torch.jit.ScriptModule:
+    """The network in an archive, in evaluation mode.
+
+    Args:
+        path: The archive.
+        device: Where its tensors go.
+
+    Raises:
+        InputError: The archive is refused (`checked_archive`), or torch cannot make a network of it.
+    """
+    archive = checked_archive(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r".*torch\.jit\.load.* is deprecated", DeprecationWarning)
+            network = torch.jit.load(archive, map_location=device)
+    except RuntimeError as error:
+        raise InputError(f"{path}: torch cannot read this archive: {_first_line(error)}") from error
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    return network.eval()
+
+
+def call_script(path: Path, network: torch.jit.ScriptModule, x: Tensor, **options: bool) -> Tensor:
+    """What a network answers to a batch, float32.
+
+    The program is run as it is written: the executor that rewrites it after the first calls could give the first batch
+    other last digits than the tenth.
+
+    Args:
+        path: Of its archive, for messages.
+        network: From `load_script`.
+        x: The batch.
+        options: Keywords of its `forward`.
+
+    Raises:
+        InputError: It takes no such batch or keywords, or answers with anything but a matrix of a row per item.
+    """
+    try:
+        with measuring(x.device), torch.jit.optimized_execution(False):
+            answer: Any = network(x, **options)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        asked = ", ".join(f"{name}={value}" for name, value in options.items())
+        raise InputError(
+            f"{path}: cannot be called as network(x{', ' * bool(asked)}{asked}): {_last_line(error)}"
+        ) from error
+    if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(x):
+        shape = list(answer.shape) if isinstance(answer, Tensor) else type(answer).__name__
+        raise InputError(f"{path}: answers with {shape} to {len(x)} items, not with a row of values for each")
+    return answer.float()
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")[:200]
+
+
+def _last_line(error: BaseException) -> str:
+    """The reason itself, which torch puts below where in the program it was."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or ["no reason given"])[-1][:200]
