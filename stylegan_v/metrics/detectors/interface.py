@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from errors import InputError
 
 NOT_COMPARABLE = "not comparable with published numbers"
+_SUM_TOLERANCE = 1e-3  # of a softmax over 1008 classes in single precision there is far less
 
 
 @runtime_checkable
@@ -72,6 +74,25 @@ def check_clips(name: str, clips: Tensor, min_frames: int) -> None:
         raise ValueError(f"{name}: features are of bytes [B, T, 3, H, W], not {clips.dtype} {list(clips.shape)}")
     if clips.shape[1] < min_frames:
         raise InputError(f"{name}: clips of {clips.shape[1]} frames are too short: it needs {min_frames}")
+
+
+def check_probabilities(path: Path, rows: Float32[Tensor, "N C"]) -> Float32[Tensor, "N C"]:
+    """The rows themselves, if each is a distribution.
+
+    Args:
+        path: Of the network's file, for messages.
+        rows: What it answered.
+
+    Raises:
+        InputError: Some value is negative or not finite, or some row does not sum to 1.
+    """
+    sums = rows.double().sum(dim=1)
+    if not (rows.isfinite().all() and (rows >= 0).all() and (sums - 1).abs().max() < _SUM_TOLERANCE):
+        raise InputError(
+            f"{path}: answers with rows that sum to {sums.min():.4g}..{sums.max():.4g}, which are no class "
+            "probabilities: give the file that the table of detectors names"
+        )
+    return rows
 
 
 @contextmanager

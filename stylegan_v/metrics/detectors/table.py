@@ -16,7 +16,7 @@ import torch
 
 from errors import InputError
 from stylegan_v.metrics.detectors.interface import NOT_COMPARABLE, Detector
-from weight_files import MissingWeights, WeightFile, locate, target
+from weight_files import Located, MissingWeights, WeightFile, download, file_sha256, locate, target
 
 COMMAND = "python -m stylegan_v.metrics.detectors"
 _Load = Callable[[Path, str, torch.device], Detector]
@@ -248,6 +248,25 @@ def _meant(
     return (fitting or list(weights))[0]
 
 
+def fetch(name: str, cache_dir: str | os.PathLike[str] | None = None) -> Located:
+    """Downloads the file of a network.
+
+    Args:
+        name: Of the network, whose first file is meant, or of a file.
+        cache_dir: The cache folder; None: that of `weight_files`.
+
+    Raises:
+        InputError: There is no such network, it needs no file, or its file is only for people to get.
+    """
+    by_file = {spec.file: spec for entry in _ENTRIES for spec in entry.weights}
+    if name in by_file:
+        return download(by_file[name], cache_dir)
+    entry = entry_of(name)
+    if not entry.weights:
+        raise InputError(f"{name}: needs no file of weights: there is nothing to download")
+    return download(entry.weights[0], cache_dir)
+
+
 def describe_table(cache_dir: str | os.PathLike[str] | None = None) -> str:
     """The table as Markdown: what each network is, and where its file lies or what to get from where.
 
@@ -256,20 +275,15 @@ def describe_table(cache_dir: str | os.PathLike[str] | None = None) -> str:
     """
     lines = ["| name | what it is | computed by | file | licence | sha256 | caveat |", "|---|---|---|---|---|---|---|"]
     for entry in DETECTORS.values():
-        for weights in entry.weights or (None,):
-            facts = ("none needed", "-", "-")
-            if weights is not None:
-                facts = (
-                    _whereabouts(weights, target(weights, cache_dir)),
-                    weights.licence,
-                    weights.sha256 or "not known",
-                )
-            lines.append(f"| {' | '.join((entry.name, entry.about, entry.library, *facts, entry.caveat or '-'))} |")
+        facts = [_facts(spec, target(spec, cache_dir)) for spec in entry.weights] or [("none needed", "-", "-")]
+        for row in facts:
+            lines.append(f"| {' | '.join((entry.name, entry.about, entry.library, *row, entry.caveat or '-'))} |")
     return "\n".join(lines) + "\n"
 
 
-def _whereabouts(weights: WeightFile, path: Path) -> str:
-    """Where the file lies, or where to get it and where to put it."""
-    if path.is_file():
-        return f"{weights.about}: is at {path}"
-    return f"{weights.about}: missing: get {weights.file} from {weights.page} and put it at {path}"
+def _facts(spec: WeightFile, path: Path) -> tuple[str, str, str]:
+    """Where a file lies, or where to get it and where to put it; its licence; its sha256."""
+    if not path.is_file():
+        whereabouts = f"missing: get {spec.file} from {spec.page} and put it at {path}"
+        return f"{spec.about}: {whereabouts}", spec.licence, spec.sha256 or "not known before it is here"
+    return f"{spec.about}: is at {path}", spec.licence, file_sha256(path)
