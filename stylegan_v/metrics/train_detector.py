@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stylegan_v.metrics.factors.training import Training
 
 _SAVE_EVERY = 100  # steps: half a minute
-_MOST = 10_000_000
+_MOST, _MOST_AT_ONCE = 10_000_000, 4096
 _DESCRIPTION = """Trains the feature network "factors" on synthetic clips: what shape and colour, where, how fast and in
 which direction it moves and turns, and in which order the frames are. Its numbers are not comparable with published
 ones. The same command goes on with a training that was stopped. At the end it says how well each factor is told, and
@@ -76,9 +76,15 @@ def train_detector(
 
 
 def _check(steps: int, batch: int, seed: int, held_out: int) -> None:
-    for key, value, least in (("steps", steps, 1), ("batch", batch, 2), ("held_out", held_out, 2)):
-        if not least <= value <= _MOST:
-            raise InputError(f"{key}: {value}: give a number from {least} to {_MOST}")
+    for key, value, least, most in (
+        ("steps", steps, 1, _MOST),
+        ("batch", batch, 2, _MOST_AT_ONCE),
+        ("held_out", held_out, 2, _MOST),
+    ):
+        if not least <= value <= most:
+            raise InputError(f"{key}: {value}: give a number from {least} to {most}")
+    if steps * batch >= 2**32:
+        raise InputError(f"steps: {steps} steps of {batch} clips are more than clips have numbers: give fewer")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed: {seed}: give a number from 0 to {2**32 - 1}")
 

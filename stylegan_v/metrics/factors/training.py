@@ -87,13 +87,13 @@ class Training:
         """The batches that are left; the next one is drawn while one is worked on."""
         settings = self.settings
         with ThreadPoolExecutor(1) as pool:
-            draw = lambda step: pool.submit(draw_batch, settings.seed, step * settings.batch, settings.batch)  # noqa: E731
-            coming = draw(self.step)
-            for step in range(self.step, settings.steps):
-                batch = coming.result()
-                if step + 1 < settings.steps:
-                    coming = draw(step + 1)
-                yield batch
+            coming = None
+            for step in range(self.step, settings.steps + 1):
+                drawn, coming = coming, None
+                if step < settings.steps:
+                    coming = pool.submit(draw_batch, settings.seed, step * settings.batch, settings.batch)
+                if drawn is not None:
+                    yield drawn.result()
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint; whoever reads ``path`` finds the old one or this one."""
@@ -183,7 +183,7 @@ def train(
             raise FloatingPointError(f"the loss of step {training.step} is {loss}")
         progress(loss)
         stopping = stop()
-        if stopping or training.step % save_every == 0:
+        if stopping or training.step % save_every == 0 or training.step == training.settings.steps:
             training.save(checkpoint)
         if stopping:
             break

@@ -22,18 +22,19 @@ from stylegan_v.metrics.detectors.factors import CLASSES, NUM_DIRECTIONS
 
 Order = Literal["forwards", "reversed", "shuffled", "frozen"]
 ORDERS: tuple[Order, ...] = ("forwards", "reversed", "shuffled", "frozen")
-# About the spread of each value, so that all weigh alike; and its unit, for people.
+# About the spread of each value, so that all weigh alike; the middle of those that lie around none; units, for people.
 SCALES = {
     "position": 0.6,
-    "velocity": 0.02,
-    "speed": 0.015,
-    "pace": 0.4,
-    "spin": 0.05,
-    "size": 0.035,
+    "velocity": 0.013,
+    "speed": 0.014,
+    "pace": 0.5,
+    "spin": 0.04,
+    "size": 0.033,
     "colour": 0.2,
-    "background": 0.15,
-    "scroll": 0.01,
+    "background": 0.1,
+    "scroll": 0.016,
 }
+CENTRES = {"speed": 0.02, "size": 0.195, "colour": 0.5, "background": 0.28}
 UNITS = {
     "position": "of the circle's radius",
     "velocity": "sides per frame",
@@ -58,7 +59,8 @@ def truth_of(factors: Factors, side: float, order: Order, points: bool) -> dict[
             whether time runs forwards.
 
     Returns:
-        Of classes probabilities, of values float32 in units of `SCALES`; shapes as in `CLASSES` and `VALUES`.
+        Of classes probabilities, of values the distance from `CENTRES` in units of `SCALES`, float32; as many numbers
+        as `CLASSES` and `VALUES` say.
     """
     positions = factors.positions / side
     steps = (np.diff(positions, axis=0) + 0.5) % 1 - 0.5  # [T - 1, S, 2]: the short way around the torus
@@ -72,7 +74,8 @@ def truth_of(factors: Factors, side: float, order: Order, points: bool) -> dict[
         "position": _on_circles(positions).mean(axis=(0, 1)),
         **_motion(factors, steps, side, order),
     }
-    return {name: (value / SCALES.get(name, 1)).astype(np.float32) for name, value in found.items()}
+    scaled = {name: (value - CENTRES.get(name, 0)) / SCALES.get(name, 1) for name, value in found.items()}
+    return {name: value.astype(np.float32) for name, value in scaled.items()}
 
 
 def _kinds(shapes: tuple[int, ...], steps: Float64[np.ndarray, "steps S 2"], told: bool) -> np.ndarray:
