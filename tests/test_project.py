@@ -16,15 +16,17 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = [p for name in ("stylegan_v", "datasets", "fields") for p in sorted((ROOT / name).rglob("*.py"))]
-TOP_LEVEL = {"train", "generate", "generate_options", "command_line", "errors", "torchvision_guard"}
+TOP_LEVEL = {"train", "generate", "generate_options", "command_line", "errors", "torchvision_guard", "weight_files"}
 CODE += [ROOT / f"{name}.py" for name in sorted(TOP_LEVEL)]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"stylegan_v", "datasets", "fields", *TOP_LEVEL}
 MODULES = {  # where they differ
+    "flip-evaluator": "flip_evaluator",
     "huggingface-hub": "huggingface_hub",
     "pillow": "PIL",
     "pytorch-lightning": "pytorch_lightning",
     "pyyaml": "yaml",
+    "torch-fidelity": "torch_fidelity",
 }
 
 
@@ -78,7 +80,8 @@ def imported_names(path: Path) -> set[str]:
 
 def test_dependencies_are_what_the_code_imports() -> None:
     used = set().union(*(imported_names(path) for path in CODE)) - OURS - sys.stdlib_module_names - {""}
-    needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["export"]]
+    extras = PROJECT["optional-dependencies"]
+    needed = [*PROJECT["dependencies"], *extras["export"], *extras["fid"], *extras["flip"]]
     stated = {MODULES.get(name, name) for name in requirements(needed)}
 
     assert used - stated == set(), "imported, but no dependency"
