@@ -12,7 +12,7 @@ import torchvision_guard  # noqa: F401  (before Lightning, which imports torchvi
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,7 +121,7 @@ class ClipDataModule(LightningDataModule):
             self.videos = self.collect()
         if self.trainer is not None:
             self.sampler.rank, self.sampler.world_size = self.trainer.global_rank, self.trainer.world_size
-        if self.batch_size % self.sampler.world_size:
+        if stage not in ("validate", "test") and self.batch_size % self.sampler.world_size:
             raise InputError(
                 f"batch_size: {self.batch_size} clips cannot be shared equally by {self.sampler.world_size} processes; "
                 "give a multiple of their number"
@@ -155,6 +155,15 @@ class ClipDataModule(LightningDataModule):
                 **workers,
             )
         )
+
+    # What Lightning's loops for `validate` and `test` run over: one empty batch. Which clips are measured, and how
+    # often, is up to the protocols; a loader of clips would be one more place that decides it.
+
+    def val_dataloader(self) -> Iterable[int]:
+        return range(1)
+
+    def test_dataloader(self) -> Iterable[int]:
+        return range(1)
 
     def on_before_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         # The position moves with the batches that are used, not with those that were fetched ahead.

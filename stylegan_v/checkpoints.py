@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 
-LAST = "last.ckpt"
+LAST, BEST = "last.ckpt", "best.ckpt"
 BUILDABLE = ("stylegan_v.", "fields.")
 _MAX_CONFIG_CHARACTERS = 1_000_000
 _MAX_CONFIG_NODES = 100_000

@@ -285,6 +285,7 @@ class VideoGAN(LightningModule):
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
+            self.trainer.limit_val_batches = 0  # Lightning's own validation stays off: `callbacks.Evaluation` measures
             check_agreement(self.generator, self.discriminator, self.data)
             check_trainer(self.trainer.strategy, self.trainer.precision, self.trainer.world_size)
             group_size = self.discriminator.mbstd_group_size
@@ -315,6 +316,12 @@ class VideoGAN(LightningModule):
         self.started_from = start_from(path, networks | {"discriminator": self.discriminator})
         self.past_clips = self.started_from.num_clips
         rank_zero_info("\n".join([f"started from {self.started_from.path}", *self.started_from.summary()]))
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Does nothing: `callbacks.Evaluation` measures; without this Lightning would refuse to ``validate``."""
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """As `validation_step`, for ``test``."""
 
     def stop_if_done(self) -> None:
         if self.num_frames >= round(self.total_kimg * 1000):

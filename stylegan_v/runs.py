@@ -25,8 +25,9 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_only
 
 from command_line import OneLineErrors, one_line
 from errors import InputError
-from stylegan_v.callbacks import Checkpointing, GracefulStop, RunProgress, Throughput
+from stylegan_v.callbacks import Checkpointing, Evaluation, GracefulStop, RunProgress, Throughput
 from stylegan_v.checkpoints import (
+    BEST,
     LAST,
     check_fits,
     find_checkpoint,
@@ -156,6 +157,7 @@ class RunCLI(LightningCLI):
         # In this order: throughput counts what happens after it as waiting for data.
         parser.add_lightning_class_args(RunProgress, "progress")
         parser.add_lightning_class_args(Checkpointing, "checkpointing")
+        parser.add_lightning_class_args(Evaluation, "evaluation")
         parser.add_lightning_class_args(Throughput, "throughput")
 
     def _parse_ckpt_path(self) -> None:
@@ -180,6 +182,8 @@ class RunCLI(LightningCLI):
             )
         config.run_name = _run_name(config.run_name, config.config)
         self.folder = Path(config.runs_dir).expanduser() / config.run_name
+        if config.ckpt_path is None and subcommand in ("validate", "test"):
+            config.ckpt_path = "last"
         if config.ckpt_path is not None:
             config.ckpt_path = str(self._checkpoint(config, fitting=subcommand == "fit"))
         elif subcommand == "fit" and (source := config.get(_INIT_FROM)) is not None and not _requeued(self.folder):
@@ -189,9 +193,10 @@ class RunCLI(LightningCLI):
 
     def _checkpoint(self, config: Namespace, *, fitting: bool) -> Path:
         """The checkpoint that is asked for; to train on, a model that can start from others takes only its own."""
+        given = str(self.folder / BEST) if config.ckpt_path == "best" else config.ckpt_path
         if fitting and _INIT_FROM in config:
-            return own_checkpoint(config.ckpt_path, self.folder, config.run_name)
-        return find_checkpoint(self.folder / LAST if config.ckpt_path == "last" else config.ckpt_path)
+            return own_checkpoint(given, self.folder, config.run_name)
+        return find_checkpoint(self.folder / LAST if given == "last" else given)
 
     def instantiate_classes(self) -> None:
         with _constructor_errors():
@@ -201,17 +206,29 @@ class RunCLI(LightningCLI):
         options = self._get(self.config_init, "trainer")
         plugins = options.plugins if isinstance(options.plugins, list) else [options.plugins]
         kwargs |= {"default_root_dir": str(self.folder), "plugins": [AtomicCheckpointIO(), *filter(None, plugins)]}
-        if options.logger in (None, True):
+        if self.subcommand != "fit" and options.logger in (None, True):
+            kwargs["logger"] = False  # curves are of training
+        elif options.logger in (None, True):
             kwargs["logger"] = Curves(self.folder.parent, self.folder.name, version="", default_hp_metric=False)
         if options.enable_progress_bar is False:  # Lightning means its own bar, and objects to another one
             self._get(self.config_init, "progress").disable()
             kwargs["enable_progress_bar"] = True
         return super().instantiate_trainer(**kwargs)
 
-    def before_fit(self) -> None:
+    def before_validate(self) -> None:
+        self._check_checkpoint()
+
+    def before_test(self) -> None:
+        self._check_checkpoint()
+
+    def _check_checkpoint(self) -> None:
+        """Makes sure that the checkpoint, if there is one, is of the model at hand."""
         if path := self.config[self.subcommand].ckpt_path:
             state = read_checkpoint(Path(path), mmap=True)["state_dict"]
             check_fits(self.model.state_dict(), state, Path(path))
+
+    def before_fit(self) -> None:
+        self._check_checkpoint()
         counts = {
             name: sum(p.numel() for p in part.parameters() if p.requires_grad)
             for name, part in self.model.named_children()

@@ -80,9 +80,22 @@ class Checkpointing(Callback):
         if trainer.fast_dev_run:
             return
         path = Path(trainer.default_root_dir) / name
-        trainer.save_checkpoint(path, weights_only=False)  # with the state of the optimisers
-        if isinstance(module, HasWeightsForUse) and trainer.is_global_zero:
-            networks, facts = module.weights_for_use()
-            light = path.with_name(GENERATOR) if name == LAST else path.with_suffix(".safetensors")
-            write_weights(light, {name: network.state_dict() for name, network in networks.items()}, facts)
+        write_state(
+            trainer, module, path, path.with_name(GENERATOR) if name == LAST else path.with_suffix(".safetensors")
+        )
         rank_zero_info(f"saved {path}")
+
+
+def write_state(trainer: Trainer, module: LightningModule, checkpoint: Path, light: Path) -> None:
+    """Writes the state of a run, and what is of use of it; to be called on all ranks.
+
+    Args:
+        trainer: Of the run.
+        module: In training.
+        checkpoint: Where all of it goes.
+        light: Where the networks go that the module names for use; not written where it names none.
+    """
+    trainer.save_checkpoint(checkpoint, weights_only=False)  # with the state of the optimisers
+    if isinstance(module, HasWeightsForUse) and trainer.is_global_zero:
+        networks, facts = module.weights_for_use()
+        write_weights(light, {name: network.state_dict() for name, network in networks.items()}, facts)

@@ -33,18 +33,25 @@ class GracefulStop(Callback):
             self._previous = signal.signal(signal.SIGINT, self._handle)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._stop_if_requested(trainer)
+        self.stop_if_requested(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._stop_if_requested(trainer)
+        self.stop_if_requested(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._restore()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._restore()
+
+    def stop_if_requested(self, trainer: Trainer) -> bool:
+        """Ends training if some rank got the signal, and says whether; to be called on all ranks."""
+        # All ranks must leave the loop after the same update, whichever of them got the signal first.
+        if trainer.strategy.reduce_boolean_decision(self._requested, all=False):
+            self.stopped = trainer.should_stop = True
+        return self.stopped
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
@@ -60,8 +67,3 @@ class GracefulStop(Callback):
         self._armed = False
         if self._process is not None:
             signal.signal(signal.SIGINT, self._previous)
-
-    def _stop_if_requested(self, trainer: Trainer) -> None:
-        # All ranks must leave the loop after the same update, whichever of them got the signal first.
-        if trainer.strategy.reduce_boolean_decision(self._requested, all=False):
-            self.stopped = trainer.should_stop = True

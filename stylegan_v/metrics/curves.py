@@ -1,10 +1,11 @@
-"""The curves of a training run as one picture: a panel per scalar that TensorBoard recorded."""
+"""The curves of a training run as one picture: a panel per scalar that TensorBoard recorded, or per score."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -15,7 +16,7 @@ Curve = tuple[np.ndarray, np.ndarray]
 
 _PANEL = (320, 200)
 _MARGIN = (58, 24, 12, 22)  # left, top, right, bottom
-_INK, _LINE, _GREY = (40, 40, 40), (30, 100, 200), (215, 215, 215)
+_INK, _LINE, _GREY, _LEVEL = (40, 40, 40), (30, 100, 200), (215, 215, 215), (230, 150, 60)
 
 
 def read_curves(run: Path) -> dict[str, Curve]:
@@ -56,33 +57,66 @@ def draw_curves(run: Path, out: Path) -> Path | None:
     return out
 
 
-def panels(curves: Mapping[str, Curve], columns: int = 4) -> Image.Image:
+def draw_scores(records: Sequence[Mapping[str, Any]], out: Path) -> Path | None:
+    """Draws the scores of a run over the thousands of frames it has seen, each with its floor: real against real.
+
+    Args:
+        records: Of `evaluation.Result`, with ``verb``, ``updates`` and ``kimg``; those of training are drawn, and of an
+            update that was measured again, after resuming, the last one.
+        out: The picture, png.
+
+    Returns:
+        ``out``, or None where there are none.
+    """
+    points: dict[str, dict[int, tuple[float, float, float]]] = {}
+    for record in records:
+        if record.get("verb") == "fit":
+            floor = (record.get("sanity") or {}).get("real", math.nan)
+            points.setdefault(record["protocol"], {})[record["updates"]] = (record["kimg"], record["value"], floor)
+    if not points:
+        return None
+    tables = {name: np.array([by_update[n] for n in sorted(by_update)]).T for name, by_update in points.items()}
+    curves = {name: (kimg, values) for name, (kimg, values, _) in tables.items()}
+    with replacing(out) as file:
+        panels(curves, levels={name: floor for name, (_, _, floor) in tables.items()}).save(file, format="png")
+    return out
+
+
+def panels(
+    curves: Mapping[str, Curve], columns: int = 4, levels: Mapping[str, np.ndarray] | None = None
+) -> Image.Image:
     """A picture of panels, row by row.
 
     Args:
         curves: Steps and values by title.
         columns: Panels side by side.
+        levels: Values [n] to compare with, by title; drawn as a second, lighter line.
     """
+    levels = levels or {}
     columns = min(columns, len(curves))
     rows = math.ceil(len(curves) / columns)
     picture = Image.new("RGB", (columns * _PANEL[0], rows * _PANEL[1]), "white")
     for i, (title, (steps, values)) in enumerate(curves.items()):
-        picture.paste(panel(title, steps, values), (i % columns * _PANEL[0], i // columns * _PANEL[1]))
+        picture.paste(
+            panel(title, steps, values, levels.get(title)), (i % columns * _PANEL[0], i // columns * _PANEL[1])
+        )
     return picture
 
 
-def panel(title: str, steps: np.ndarray, values: np.ndarray) -> Image.Image:
+def panel(title: str, steps: np.ndarray, values: np.ndarray, level: np.ndarray | None = None) -> Image.Image:
     """One curve with its title, last value and the ends of both axes; gaps where values are not finite.
 
     Args:
         title: What it shows.
         steps: [n], ascending.
         values: [n].
+        level: Values to compare with [n]; None: none.
     """
     picture = Image.new("RGB", _PANEL, "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
     left, top, right, bottom = _MARGIN[0], _MARGIN[1], _PANEL[0] - _MARGIN[2], _PANEL[1] - _MARGIN[3]
-    finite = values[np.isfinite(values)]
+    both = values if level is None else np.concatenate([values, level])
+    finite = both[np.isfinite(both)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     draw.rectangle((left, top, right, bottom), outline=_GREY)
     draw.text((left, 4), title, _INK, font)
@@ -93,9 +127,12 @@ def panel(title: str, steps: np.ndarray, values: np.ndarray) -> Image.Image:
         draw.text((x, bottom + 4), f"{step:.0f}", _INK, font, anchor=anchor)
 
     x = left + (steps - steps[0]) / max(steps[-1] - steps[0], 1e-12) * (right - left)
-    y = bottom - (values - low) / max(high - low, 1e-12) * (bottom - top)
-    for run in _finite_runs(x, y):
-        draw.line(run, fill=_LINE, width=2) if len(run) > 1 else draw.point(run, fill=_LINE)
+    for heights, colour in ((level, _LEVEL), (values, _LINE)):
+        if heights is None:
+            continue
+        y = bottom - (heights - low) / max(high - low, 1e-12) * (bottom - top)
+        for run in _finite_runs(x, y):
+            draw.line(run, fill=colour, width=2) if len(run) > 1 else draw.circle(run[0], 2, fill=colour)
     return picture
 
 
