@@ -32,7 +32,11 @@ def kernel_distance(first: Float[Tensor, "N D"], second: Float[Tensor, "M D"], *
         first: Features of the first set, N >= 2.
         second: Features of the second set, M >= 2.
         degree: Of the polynomial kernel.
+
+    Raises:
+        InputError: Too few items.
     """
+    _require_items(first, second, at_least=2)
     first, second = first.double(), second.double()
     if max(len(first), len(second)) > _BLOCK:
         every = (torch.ones(1, len(items), dtype=torch.bool, device=items.device) for items in (first, second))
@@ -180,10 +184,14 @@ def _halves(items: Tensor, num: int, rng: np.random.Generator) -> Bool[Tensor, "
 
 
 def _require(first: Tensor, second: Tensor, at_least: int) -> None:
+    _require_items(first, second, at_least)
+    for features in (first, second):
+        refuse_infinite(features)
+
+
+def _require_items(first: Tensor, second: Tensor, at_least: int) -> None:
     if min(len(first), len(second)) < at_least:
         raise InputError(
             f"features: a kernel distance of {len(first)} and {len(second)} items cannot be told: give at least "
             f"{at_least} of each"
         )
-    for features in (first, second):
-        refuse_infinite(features)

@@ -23,7 +23,7 @@ class Moments:
     """Number, mean and covariance of items, in float64 on the CPU; memory for D^2 numbers, however many items.
 
     What is kept beside the mean is the sum of products of deviations from it. Two such summaries are joined exactly
-    (Chan, Golub and LeVeque 1983, eq. 2.1), and unlike sums of squares, which are the same in exact arithmetic, they
+    (Chan, Golub and LeVeque 1983), and unlike sums of squares, which are the same in exact arithmetic, they
     survive an offset that is large beside the spread. An empty one takes the dimension of what is added first.
 
     Attributes:

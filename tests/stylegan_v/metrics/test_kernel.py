@@ -155,6 +155,11 @@ def test_too_few_items_are_refused(num: int, other: int, says: str) -> None:
         bootstrap(torch.randn(num, 3), torch.randn(other, 3), 5, np.random.default_rng(0))
 
 
+def test_a_single_item_has_no_unbiased_distance() -> None:
+    with pytest.raises(InputError, match="1 and 9 items cannot be told: give at least 2"):
+        kernel_distance(torch.randn(1, 3), torch.randn(9, 3))
+
+
 def test_what_tells_nothing_is_refused() -> None:
     x, rng = torch.randn(9, 3), np.random.default_rng(0)
     bad = x.clone()
