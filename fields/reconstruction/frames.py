@@ -7,6 +7,9 @@ Shape legend
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
@@ -28,6 +31,21 @@ def from_symmetric(frames: Frames) -> Frames:
     are refused by `check_pair`.
     """
     return ((frames + 1) / 2).clamp(0, 1)
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Convolutions in float32 proper, whatever the caller trains in, and the same ones in every call.
+
+    SSIM subtracts squares that nearly cancel: with the ten bits of TF32, which graphics cards use unasked, or under
+    autocast, nothing would be left of it.
+    """
+    with (
+        torch.no_grad(),
+        torch.autocast(device.type, enabled=False),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+    ):
+        yield
 
 
 def check_pair(result: Tensor, reference: Tensor) -> None:

@@ -19,6 +19,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from errors import InputError
+from fields.reconstruction.frames import full_precision
 from weight_files import WeightFile, locate
 
 Backbone = Literal["alex", "vgg", "squeeze"]
@@ -102,7 +103,6 @@ class Lpips:
         self.network.to(device)
         return self
 
-    @torch.no_grad()
     def __call__(self, result: Float[Tensor, "F 3 H W"], reference: Float[Tensor, "F 3 H W"]) -> Float64[Tensor, " F"]:
         """LPIPS of every frame, 0 for equal ones.
 
@@ -121,7 +121,8 @@ class Lpips:
             )
         # A frame at a time: features take a hundred times its memory, and no other frame changes its last digits.
         pairs = zip(result.float().split(1), reference.float().split(1), strict=True)
-        values = [self.network(one, other, normalize=True).flatten() for one, other in pairs]
+        with full_precision(result.device):
+            values = [self.network(one, other, normalize=True).flatten() for one, other in pairs]
         return torch.cat(values).double() if values else result.new_zeros(0, dtype=torch.float64)
 
 

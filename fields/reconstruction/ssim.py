@@ -12,11 +12,14 @@ Shape legend
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from errors import InputError
+from fields.reconstruction.frames import full_precision
 
 CONVENTION = "per frame and RGB channel: Gaussian window of 11, sigma 1.5, K 0.01 and 0.03, range 1, mirrored borders"
 MS_CONVENTION = f"{CONVENTION}; 5 scales with the weights of Wang et al. (2003), negative terms set to 0"
@@ -38,10 +41,7 @@ def ssim(result: Float[Tensor, "F 3 H W"], reference: Float[Tensor, "F 3 H W"]) 
     from torchmetrics.functional.image import structural_similarity_index_measure as library
 
     _check_size(result, MIN_SIZE, "ssim")
-    # A frame at a time: five filtered copies of it are held, and no other frame changes its last digits.
-    pairs = zip(result.split(1), reference.split(1), strict=True)
-    values = [library(one, other, sigma=1.5, data_range=1.0, reduction="none") for one, other in pairs]
-    return torch.cat(values).double() if values else result.new_zeros(0, dtype=torch.float64)
+    return _per_frame(library, result, reference)
 
 
 def ms_ssim(result: Float[Tensor, "F 3 H W"], reference: Float[Tensor, "F 3 H W"]) -> Float64[Tensor, " F"]:
@@ -60,8 +60,14 @@ def ms_ssim(result: Float[Tensor, "F 3 H W"], reference: Float[Tensor, "F 3 H W"
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as library
 
     _check_size(result, MS_MIN_SIZE, "ms_ssim")
-    pairs = zip(result.split(1), reference.split(1), strict=True)
-    values = [library(one, other, sigma=1.5, data_range=1.0, reduction="none") for one, other in pairs]
+    return _per_frame(library, result, reference)
+
+
+def _per_frame(library: Callable[..., Tensor], result: Tensor, reference: Tensor) -> Tensor:
+    """A frame at a time: five filtered copies of it are held, and no other frame changes its last digits."""
+    pairs = zip(result.float().split(1), reference.float().split(1), strict=True)
+    with full_precision(result.device):
+        values = [library(one, other, sigma=1.5, data_range=1.0, reduction="none") for one, other in pairs]
     return torch.cat(values).double() if values else result.new_zeros(0, dtype=torch.float64)
 
 

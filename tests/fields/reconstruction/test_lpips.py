@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchmetrics
@@ -70,6 +72,47 @@ def test_equal_frames_have_distance_zero_and_a_frame_does_not_change_another() -
     assert torch.equal(whole, torch.cat([distance(result[i : i + 1], reference[i : i + 1]) for i in range(3)]))
     assert distance(result, result).tolist() == [0, 0, 0]
     torch.testing.assert_close(distance(reference, result), whole)
+
+
+# Of the package lpips 0.1.4, version 0.1, with the weights and frames that `recorded_case` makes.
+RECORDED = {
+    "alex": [0.04765017, 0.045396805, 0.046392798],
+    "squeeze": [0.056950081, 0.061386518, 0.055573717],
+    "vgg": [0.056970187, 0.055278186, 0.054720838],
+}
+
+
+def recorded_case(net: str) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """Weights and frames from numpy's generator, which draws the same everywhere."""
+    rng = np.random.default_rng(0)
+    weights = {}
+    for name, value in state_of(features(net)).items():
+        spread = math.sqrt(2 / max(value[0].numel(), 1)) if value.ndim == 4 else 0.1
+        weights[name] = torch.from_numpy(rng.standard_normal(tuple(value.shape)) * spread).float()
+    result = torch.from_numpy(rng.random((3, 3, 48, 64))).float()
+    return weights, result, torch.from_numpy(rng.random((3, 3, 48, 64))).float().lerp(result, 0.5)
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze", slow_vgg])
+def test_figures_of_the_package_of_the_paper_s_authors(net: Any) -> None:
+    weights, result, reference = recorded_case(net)
+    found = Lpips(net, weights, "0" * 64)(result, reference)
+    torch.testing.assert_close(found, torch.tensor(RECORDED[net], dtype=torch.float64), rtol=1e-5, atol=0)
+
+
+def test_a_caller_s_precision_does_not_matter() -> None:
+    weights, result, reference = recorded_case("squeeze")
+    distance = Lpips("squeeze", weights, "0" * 64)
+    want = distance(result, reference)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(distance(result.requires_grad_(), reference), want)
+
+
+@pytest.mark.gpu
+def test_a_graphics_card_gives_the_same_figures() -> None:
+    weights, result, reference = recorded_case("alex")
+    found = Lpips("alex", weights, "0" * 64).to("cuda")(result.cuda(), reference.cuda()).cpu()
+    torch.testing.assert_close(found, torch.tensor(RECORDED["alex"], dtype=torch.float64), rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("net", ["alex", "squeeze", slow_vgg])

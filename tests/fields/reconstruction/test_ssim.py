@@ -43,6 +43,21 @@ def test_it_is_symmetric_and_a_frame_does_not_change_another() -> None:
     assert torch.equal(alone, whole) and len(set(whole.tolist())) == 4
 
 
+def test_a_caller_s_precision_does_not_matter() -> None:
+    result, reference = some_frames(2, 20, 20)
+    want = ssim(result, reference)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ssim(result, reference), want)
+    assert torch.equal(ssim(result.double().requires_grad_(), reference.double()), want)
+
+
+@pytest.mark.gpu
+def test_a_graphics_card_gives_the_same_figures() -> None:
+    result, reference = some_frames(2, 64, 64)
+    found = ssim(result.cuda(), reference.cuda()).cpu()
+    torch.testing.assert_close(found, ssim(result, reference), atol=1e-5, rtol=0)
+
+
 def test_multi_scale_is_that_of_the_library_per_frame() -> None:
     result, reference = some_frames(2, 176, 180)
     found = ms_ssim(result, reference)
