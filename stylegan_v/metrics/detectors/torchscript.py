@@ -32,7 +32,7 @@ def load_script(path: Path, device: torch.device) -> torch.jit.ScriptModule:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r".*torch\.jit\.load.* is deprecated", DeprecationWarning)
             network = torch.jit.load(archive, map_location=device)
-    except RuntimeError as error:
+    except (RuntimeError, torch.jit.Error) as error:
         raise InputError(f"{path}: torch cannot read this archive: {_first_line(error)}") from error
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -59,7 +59,7 @@ def call_script(path: Path, network: torch.jit.ScriptModule, x: Tensor, **option
             answer: Any = network(x, **options)
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, torch.jit.Error) as error:
         asked = ", ".join(f"{name}={value}" for name, value in options.items())
         raise InputError(
             f"{path}: cannot be called as network(x{', ' * bool(asked)}{asked}): {_last_line(error)}"

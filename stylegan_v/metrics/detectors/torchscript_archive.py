@@ -1,9 +1,9 @@
 """TorchScript archives, taken apart and judged before torch reads them, then packed anew from what was judged.
 
 An archive is a zip of a program (`code/`), two pickles that say which objects there are (`data.pkl`, `constants.pkl`),
-and the elements of tensors (`data/`, `constants/`). Torch follows the pickles without a look at whether a tensor's
-size, offset and strides stay inside of its elements; here that is looked at. What torch does not need in order to run
-the program (notes for error messages, extra files) stays behind.
+and the elements of tensors (`data/`, `constants/`). Torch 2.13 believes a pickle that announces more elements than are
+stored, and would read whatever lies behind them in memory; here that is looked at. What torch does not need in order to
+run the program (notes for error messages, extra files) stays behind.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _PROGRAM = "__torch__"
 _COMPILED = "__torch__.torch.classes"
 
 
-class _Anything:
-    """What may be made: whatever has passed `_Words.check`."""
+class _Anything(frozenset[str]):
+    """What may be made: whatever has passed `_Words.check`, but no object of a class of storages."""
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and not name.endswith("Storage")
@@ -77,7 +77,7 @@ class _Words(Vocabulary):
         super().check(module, name, position)
 
 
-_WORDS = _Words(_MAKERS, made=_Anything())  # type: ignore[arg-type]
+_WORDS = _Words(_MAKERS, made=_Anything())
 
 
 def checked_archive(path: Path) -> io.BytesIO:

@@ -52,12 +52,7 @@ _NO_NAME = frozenset(
     )
 )
 # Private operators that stored programs do contain; among the rest of these are all unchecked ones.
-_PRIVATE = frozenset(
-    (
-        *("_convolution", "_set_item", "_unwrap_optional", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
-        *(f"_upsample_nearest_exact{n}d" for n in (1, 2, 3)),
-    )
-)
+_PRIVATE = re.compile("_convolution|_set_item|_unwrap_optional|_upsample_[a-z0-9_]+")
 # Defined inside of torch as programs, not as operators, hence not in its table.
 _BUILT_IN = frozenset({"list_with_default", "_assert", "_assert_int_or_pair", "ndim", "T", "type"})
 _PRIM = frozenset(
@@ -115,7 +110,7 @@ def _refused_operators() -> frozenset[str]:
 def _is_pure(name: str, schemas: list[torch._C.FunctionSchema]) -> bool:
     if name in _NO_NAME or _NO_PART.search(name):
         return False
-    if name.startswith("_") and not name.startswith("__") and name not in _PRIVATE:
+    if name.startswith("_") and not name.startswith("__") and not _PRIVATE.fullmatch(name):
         return False
     values = [value for schema in schemas for value in (*schema.arguments, *schema.returns)]
     return all(_PLAIN_TYPE.fullmatch(str(value.type)) and value.name != "filename" for value in values)
