@@ -83,6 +83,11 @@ def pairs_of(result: str | Path, reference: str | Path, cache_dir: str | Path | 
         pairs = [Pair(_title(reference, references), results.open(0), references.open(0))]
     else:
         made, wanted = _by_name(result, results), _by_name(reference, references)
+        if "." in made or "." in wanted:  # frames that lie in the root itself
+            raise InputError(
+                f"{result} has {len(made)} videos, {reference} has {len(wanted)}, one of them frames in the folder "
+                "itself: give two videos, or two folders of videos"
+            )
         for here, there, root in ((wanted, made, result), (made, wanted, reference)):
             if lacking := [name for name in here if name not in there]:
                 raise InputError(f"{root}: has no video {lacking[0]}, which the other side has: name them alike")

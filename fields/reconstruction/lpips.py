@@ -25,7 +25,7 @@ from weight_files import WeightFile, locate
 Backbone = Literal["alex", "vgg", "squeeze"]
 
 _FILES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
-_PAGE = "https://docs.pytorch.org/vision/stable/models.html"
+_FOLDER = "https://download.pytorch.org/models"
 _NUM_DIGITS = 8
 MIN_SIZE = {"alex": 31, "vgg": 16, "squeeze": 17}  # below it a layer of the backbone has no output
 
@@ -33,12 +33,12 @@ MIN_SIZE = {"alex": 31, "vgg": 16, "squeeze": 17}  # below it a layer of the bac
 def weight_file(net: Backbone) -> WeightFile:
     """The file of a backbone's weights, whose name ends in the first digits of its sha256."""
     return WeightFile(
-        name=f"lpips_{net}",
+        name="lpips_weights",
         file=_FILES[net],
-        page=_PAGE,
+        page=f"{_FOLDER}/{_FILES[net]}",
         licence="BSD-3-Clause",
         sha256=_FILES[net].removesuffix(".pth")[-_NUM_DIGITS:],
-        url=f"https://download.pytorch.org/models/{_FILES[net]}",
+        url=f"{_FOLDER}/{_FILES[net]}",
         about=f"torchvision's {_FILES[net].split('-')[0]} of ImageNet, the backbone of LPIPS {net}",
     )
 

@@ -48,7 +48,7 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
             lines.append(f"worst frame of {video['name']}: {', '.join(worst)}")
         exact = video["figures"].get("psnr", {}).get("exact_frames", 0)
         if exact:
-            lines.append(f"{video['name']}: {exact} frames are exact, and left out of the mean PSNR")
+            lines.append(f"{video['name']}: exact frames, left out of the mean PSNR: {exact}")
         if "psnr" in video["figures"]:
             pooled = _cell(video["figures"]["psnr"]["psnr_of_mean_mse"])
             lines.append(f"{video['name']}: PSNR of the mean error is {pooled}, which is not the mean PSNR")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -63,6 +65,14 @@ def test_videos_that_lack_a_partner_are_refused(tmp_path: Path, made: list[str],
         pairs_of(tmp_path / "made", tmp_path / "wanted")
 
 
+def test_one_video_beside_several_is_refused(tmp_path: Path) -> None:
+    wanted = write_frames(tmp_path / "wanted", [1, 2])
+    for name in "abc":
+        write_frames(tmp_path / "made" / name, [1, 2])
+    with pytest.raises(InputError, match=r"made has 3 videos, .*wanted has 1"):
+        pairs_of(tmp_path / "made", wanted)
+
+
 def test_other_lengths_and_sizes_are_refused(tmp_path: Path) -> None:
     wanted = write_frames(tmp_path / "wanted", [1] * 3)
     with pytest.raises(InputError, match="the result has 2 frames, the reference 3"):
@@ -91,23 +101,37 @@ def test_a_damaged_video_is_not_left_out_unseen(tmp_path: Path) -> None:
         pairs_of(tmp_path / "made", tmp_path / "wanted")
 
 
-def test_a_video_file_beside_a_folder_of_its_frames(tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
+def write_video(path: Path) -> list[np.ndarray]:
+    """A lossless video file; its frames."""
     frames = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-    with av.open(str(tmp_path / "video.mkv"), "w") as container:
+    with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
         stream.width = stream.height = 16
         stream.pix_fmt = "bgr0"
         for image in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
+    return list(frames)
+
+
+def test_a_video_file_beside_a_folder_of_its_frames(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
-    for number, image in enumerate(frames):
+    for number, image in enumerate(write_video(tmp_path / "video.mkv")):
         Image.fromarray(image).save(tmp_path / "frames" / f"{number}.png")
     (pair,) = pairs_of(tmp_path / "frames", tmp_path / "video.mkv")
     assert pair.name == "video.mkv"
     for result, reference in pair.chunks(2, "cpu"):
         assert torch.equal(result, reference)
+
+
+def test_names_that_differ_in_their_suffix_alone_are_refused(tmp_path: Path) -> None:
+    for root in ("made", "wanted"):
+        (tmp_path / root).mkdir()
+        write_video(tmp_path / root / "a.mkv")
+        write_video(tmp_path / root / "b.mkv")
+    shutil.copy(tmp_path / "made" / "a.mkv", tmp_path / "made" / "a.avi")
+    with pytest.raises(InputError, match="made: has two videos a: rename one"):
+        pairs_of(tmp_path / "made", tmp_path / "wanted")
 
 
 def test_files_are_written_whole(tmp_path: Path) -> None:

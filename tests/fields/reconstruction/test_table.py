@@ -29,7 +29,7 @@ def test_a_row_per_video_mean_and_spread() -> None:
         ["+-", "7.0711", "-"],
     ]
     assert "worst frame of a: psnr 0, ssim 0" in lines
-    assert "a: 1 frames are exact, and left out of the mean PSNR" in lines
+    assert "a: exact frames, left out of the mean PSNR: 1" in lines
     assert "bb: PSNR of the mean error is 35.0000, which is not the mean PSNR" in lines
     assert sum(line.startswith(("psnr: per frame", "ssim: per frame")) for line in lines) == 2
 
