@@ -75,7 +75,7 @@ def frame_features(sets: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: detector.features(clips[:, ::4]) for name, clips in sets.items()}
 
 
-# The factors in comments were measured with 64 clips of 12 frames of 32 x 32 pixels. They grow with the number of clips:
+# The factors in comments were measured with 64 clips of 12 frames of 32 x 32 pixels. They grow with the clips:
 # 128 clips of 16 frames of 64 x 64 pixels give 74 (frozen), 17 (shuffled), 3.1 (reversed), 9.9 (noise), 4.1 (blur).
 @pytest.mark.parametrize(
     ("change", "least"),
