@@ -73,10 +73,10 @@ def _load_factors(path: Path, sha256: str, device: torch.device) -> Detector:
     return load_factors(path, sha256, device)
 
 
-def _random_3d(device: torch.device) -> Detector:
-    from stylegan_v.metrics.detectors.random_3d import Random3D
+def _random(name: str, device: torch.device) -> Detector:
+    from stylegan_v.metrics.detectors.random_3d import RANDOM
 
-    return Random3D().to(device)
+    return RANDOM[name]().to(device)
 
 
 _ENTRIES = (
@@ -171,6 +171,14 @@ _ENTRIES = (
         load=None,
     ),
     DetectorEntry(
+        name="random_2d",
+        about="convolutions of frames with fixed random weights",
+        library="torch, this project",
+        caveat=NOT_COMPARABLE,
+        weights=(),
+        load=None,
+    ),
+    DetectorEntry(
         name="factors",
         about="a small network that names the factors of synthetic clips",
         library="torch, this project",
@@ -226,7 +234,7 @@ def load_detector(
     if entry.load is None:
         if path is not None:
             raise InputError(f"{name}: is made without a file of weights: leave out the path {path}")
-        return _random_3d(torch.device(device))
+        return _random(name, torch.device(device))
     spec = _meant(entry.weights, path, cache_dir)
     try:
         located = locate(spec, path, cache_dir)

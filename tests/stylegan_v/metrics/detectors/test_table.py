@@ -17,8 +17,9 @@ SPECS = [spec for entry in DETECTORS.values() for spec in entry.weights]
 
 
 def test_the_table_names_every_network_once() -> None:
-    assert list(DETECTORS) == ["i3d", "inception", "c3d", "videomae", "random_3d", "factors"]
-    assert [name for name, entry in DETECTORS.items() if entry.caveat == NOT_COMPARABLE] == ["random_3d", "factors"]
+    published, ours = ["i3d", "inception", "c3d", "videomae"], ["random_3d", "random_2d", "factors"]
+    assert list(DETECTORS) == published + ours
+    assert [name for name, entry in DETECTORS.items() if entry.caveat == NOT_COMPARABLE] == ours
     assert all(entry.name == name and (entry.load is None) == (not entry.weights) for name, entry in DETECTORS.items())
 
 
@@ -77,6 +78,13 @@ def test_another_file_than_the_published_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.pth").write_bytes(b"other")
     with pytest.raises(InputError, match="a damaged or another file"):
         load_detector("videomae", tmp_path / "mine.pth")
+
+
+@pytest.mark.parametrize("name", [name for name, entry in DETECTORS.items() if not entry.weights])
+def test_a_network_without_a_file_is_made(name: str) -> None:
+    detector = load_detector(name)
+    assert (detector.name, detector.caveat) == (name, NOT_COMPARABLE)
+    assert detector.features(torch.zeros(1, detector.min_frames, 3, 16, 16, dtype=torch.uint8)).ndim == 2
 
 
 def test_unknown_names_and_needless_paths_are_one_line(tmp_path: Path) -> None:
