@@ -47,7 +47,7 @@ def train_detector(
         out: The .safetensors file to make. None: where the metrics look for it, in the cache folder.
         steps: Updates in all.
         batch: Clips per update, at least 2.
-        seed: Of weights and clips: the same seed on the same machine makes the same file.
+        seed: Of weights and clips. On one CPU, with as many threads, the same seed makes the same file.
         held_out: Clips of new scenes that the scores are told on, at least 2.
         device: Where the network is trained.
     """

@@ -2,14 +2,15 @@
 
 It is asked for appearance and for motion at once (see `stylegan_v.metrics.factors`), from the same features, by linear
 heads: so the features hold both. Convolutions in space and in time alternate ("R(2+1)D", Tran et al., CVPR 2018) but
-for the first one, which sees both so that motion is told from pixels. In time nothing is padded: every feature is that
-of a window of the clip, and a longer clip has more windows.
+for the first one, which sees both so that motion is told from pixels; its taps are two frames apart, because sprites
+move by less than a pixel per frame. In time nothing is padded: every feature is that of a window of the clip, and a
+longer clip has more windows.
 
 Shape legend
     B, T    clips, frames of a clip
     t       windows of a clip
     D       feature dimension
-    K       classes of the main head
+    K       kinds of clips: shapes times directions
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from einops import rearrange
+from einops import rearrange, reduce
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,9 +35,8 @@ from stylegan_v.weights import read_tensors, write_tensors
 
 FORMAT, VERSION = "stylegan_v.factors", 1  # another architecture or other factors: another version
 FRAME_SIZE, NUM_FRAMES = 32, 16  # of the clips that it is trained on
-NUM_DIRECTIONS = 8
 # What is told of a clip, and how many numbers that takes. Classes are told as probabilities, the others as values.
-CLASSES = {"kind": 4 * NUM_DIRECTIONS, "order": 4, "count": 2}
+CLASSES = {"shape": 4, "direction": 8, "order": 4, "count": 2}
 VALUES = {
     "position": 4,
     "velocity": 2,
@@ -61,6 +61,7 @@ class Convolution(nn.Sequential):
         out_channels: Of the output.
         kernel: Frames, rows and columns of the filters.
         stride: In frames, rows and columns.
+        spacing: Frames from one tap of the filters to the next.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class Convolution(nn.Sequential):
         out_channels: int,
         kernel: tuple[int, int, int],
         stride: tuple[int, int, int] = (1, 1, 1),
+        spacing: int = 1,
     ) -> None:
         padding = (0, kernel[1] // 2, kernel[2] // 2)
         super().__init__(
-            nn.Conv3d(in_channels, out_channels, kernel, stride, padding, bias=False),
+            nn.Conv3d(in_channels, out_channels, kernel, stride, padding, (spacing, 1, 1), bias=False),
             nn.BatchNorm3d(out_channels),
             nn.ReLU(),
         )
@@ -89,29 +91,31 @@ class FactorNetwork(nn.Module):
         min_frames: The frames that one window sees.
     """
 
-    min_frames = 11
+    min_frames = 9
 
     def __init__(self, width: int = 24, feature_dim: int = 128) -> None:
         super().__init__()
         self.feature_dim = feature_dim
         self.trunk = nn.Sequential(
-            Convolution(3, width, (3, 5, 5), (1, 2, 2)),
+            Convolution(3, width, (3, 5, 5), (1, 2, 2), spacing=2),
             Convolution(width, 2 * width, (1, 3, 3), (1, 2, 2)),
             Convolution(2 * width, 2 * width, (3, 1, 1)),
+            Convolution(2 * width, 2 * width, (1, 3, 3)),
             Convolution(2 * width, 4 * width, (1, 3, 3), (1, 2, 2)),
             Convolution(4 * width, 4 * width, (3, 1, 1), (2, 1, 1)),
             Convolution(4 * width, 4 * width, (1, 3, 3)),
-            Convolution(4 * width, 4 * width, (3, 1, 1)),
-            Convolution(4 * width, 32, (1, 1, 1)),
         )
-        # A weight for each place, so that features know where things are.
-        self.gather = nn.Linear(32 * (FRAME_SIZE // 8) ** 2, feature_dim)
+        # What there is, wherever it is; and a weight for each place, so that features know where things are.
+        self.places = Convolution(4 * width, 16, (1, 1, 1))
+        self.gather = nn.Linear(4 * width + 16 * (FRAME_SIZE // 8) ** 2, feature_dim)
         self.heads = nn.Linear(feature_dim, sum(CLASSES.values()) + sum(VALUES.values()))
 
     def features(self, clips: Float32[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B D"]:
         """Means over the windows of clips in [-1, 1], whose frames are 32x32 pixels."""
         x = self.trunk(rearrange(clips, "B T C H W -> B C T H W"))
-        return F.relu(self.gather(rearrange(x, "B C t H W -> B t (C H W)"))).mean(dim=1)
+        anywhere = reduce(x, "B C t H W -> B t C", "mean")
+        somewhere = rearrange(self.places(x), "B C t H W -> B t (C H W)")
+        return F.relu(self.gather(torch.cat([anywhere, somewhere], dim=2))).mean(dim=1)
 
     def tell(self, features: Float32[Tensor, "B D"]) -> dict[str, Tensor]:
         """What features say of each factor: logits of classes, values in units of their usual spread."""
@@ -133,13 +137,20 @@ class FactorNetwork(nn.Module):
 
 
 def initialized(seed: int) -> FactorNetwork:
-    """A network before training, a function of ``seed`` alone (He et al. 2015, eq. 10)."""
+    """A network before training, a function of ``seed`` alone (He et al. 2015, eq. 10).
+
+    Half of the filters that see several frames sum to zero over them: motion is weak beside what stands still, and
+    would be found late.
+    """
     network = FactorNetwork()
     with torch.no_grad():
         for name, value in network.named_parameters():
             if value.ndim > 1:
                 draws = AddressedRandom(seed, 0, "factor network", torch.arange(len(value)))
-                value.copy_(draws.normal(name, *value.shape[1:]) * math.sqrt(2 / value[0].numel()))
+                filters = draws.normal(name, *value.shape[1:]) * math.sqrt(2 / value[0].numel())
+                if value.ndim == 5 and value.shape[2] > 1:
+                    filters[::2] -= filters[::2].mean(dim=2, keepdim=True)
+                value.copy_(filters)
             elif name.endswith("bias"):
                 value.zero_()
     return network
@@ -184,10 +195,12 @@ class FactorDetector:
             return torch.cat([self.network.features(as_input(group.to(device))) for group in clips.split(_GROUP)])
 
     def probabilities(self, clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B K"]:
-        """How likely each kind is: a shape that moves in a direction, shape by shape."""
+        """How likely each kind is, a shape that moves in a direction: shape by shape, these being independent."""
         features = self.features(clips)
         with measuring(features.device):
-            return self.network.tell(features)["kind"].softmax(dim=1)
+            told = self.network.tell(features)
+            shapes, directions = told["shape"].softmax(dim=1), told["direction"].softmax(dim=1)
+            return rearrange(shapes.unsqueeze(2) * directions.unsqueeze(1), "B shape direction -> B (shape direction)")
 
 
 def write_factors(path: Path, network: FactorNetwork, facts: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stylegan_v.metrics.controls import frozen, shuffled
-from stylegan_v.metrics.detectors.factors import NUM_DIRECTIONS, VALUES, FactorDetector
+from stylegan_v.metrics.detectors.factors import CLASSES, VALUES, FactorDetector
 from stylegan_v.metrics.factors.clips import draw_batch
 from stylegan_v.metrics.factors.truth import SCALES, UNITS
 from stylegan_v.metrics.frechet import frechet_distance
@@ -54,14 +54,8 @@ def held_out_scores(detector: FactorDetector, seed: int, num: int) -> dict[str, 
 
 
 def scores_of(told: dict[str, Tensor], truth: dict[str, Tensor]) -> dict[str, Score]:
-    """Scores of what is told (logits and values) against the truth; kinds are judged as shapes and as directions."""
-    kinds, told_kinds = (x.unflatten(1, (-1, NUM_DIRECTIONS)) for x in (truth["kind"], told["kind"].softmax(dim=1)))
-    found = {
-        "shape": class_score(told_kinds.sum(dim=2), kinds.sum(dim=2)),
-        "direction": class_score(told_kinds.sum(dim=1), kinds.sum(dim=1)),
-        "order": class_score(told["order"], truth["order"]),
-        "count": class_score(told["count"], truth["count"]),
-    }
+    """Scores of what is told, logits and values, against the truth."""
+    found = {name: class_score(told[name], truth[name]) for name in CLASSES}
     return found | {name: value_score(told[name], truth[name], SCALES[name], UNITS[name]) for name in VALUES}
 
 

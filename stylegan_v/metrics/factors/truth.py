@@ -16,9 +16,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from datasets.shapes import SHAPES
 from datasets.synthetic import Factors
-from stylegan_v.metrics.detectors.factors import CLASSES, NUM_DIRECTIONS
+from stylegan_v.metrics.detectors.factors import CLASSES
 
 Order = Literal["forwards", "reversed", "shuffled", "frozen"]
 ORDERS: tuple[Order, ...] = ("forwards", "reversed", "shuffled", "frozen")
@@ -46,6 +45,7 @@ UNITS = {
     "background": "of the range",
     "scroll": "sides per frame",
 }
+_OCTANTS = CLASSES["direction"]
 
 
 def truth_of(factors: Factors, side: float, order: Order, points: bool) -> dict[str, np.ndarray]:
@@ -65,7 +65,8 @@ def truth_of(factors: Factors, side: float, order: Order, points: bool) -> dict[
     positions = factors.positions / side
     steps = (np.diff(positions, axis=0) + 0.5) % 1 - 0.5  # [T - 1, S, 2]: the short way around the torus
     found = {
-        "kind": _kinds(factors.shapes, steps, told=order in ("forwards", "reversed")),
+        "shape": np.eye(CLASSES["shape"])[list(factors.shapes)].mean(axis=0),
+        "direction": _directions(steps) if order in ("forwards", "reversed") else np.full(_OCTANTS, 1 / _OCTANTS),
         "order": _orders(order, points),
         "count": np.eye(CLASSES["count"])[len(factors.shapes) - 1],
         "size": factors.radii.mean(keepdims=True) / side,
@@ -78,13 +79,11 @@ def truth_of(factors: Factors, side: float, order: Order, points: bool) -> dict[
     return {name: value.astype(np.float32) for name, value in scaled.items()}
 
 
-def _kinds(shapes: tuple[int, ...], steps: Float64[np.ndarray, "steps S 2"], told: bool) -> np.ndarray:
-    """Probabilities of each shape going in each direction: the octants of the way from the first to the last frame."""
-    kinds = np.zeros((len(SHAPES), NUM_DIRECTIONS))
-    for shape, (y, x) in zip(shapes, steps.sum(axis=0), strict=True):
-        octant = round(np.arctan2(y, x) / (2 * np.pi) * NUM_DIRECTIONS) % NUM_DIRECTIONS
-        kinds[shape] += np.eye(NUM_DIRECTIONS)[octant] if told else 1 / NUM_DIRECTIONS
-    return kinds.ravel() / len(shapes)
+def _directions(steps: Float64[np.ndarray, "steps S 2"]) -> np.ndarray:
+    """Shares of the octants in which sprites go, on the way from the first to the last frame."""
+    y, x = steps.sum(axis=0).T
+    octants = np.rint(np.arctan2(y, x) / (2 * np.pi) * _OCTANTS).astype(int) % _OCTANTS
+    return np.eye(_OCTANTS)[octants].mean(axis=0)
 
 
 def _orders(order: Order, points: bool) -> np.ndarray:

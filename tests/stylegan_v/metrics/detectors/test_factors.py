@@ -63,7 +63,7 @@ def test_a_file_holds_the_network_and_what_is_known_of_it(file: Path, network: F
         "seed": 7,
         "scores": {"shape": {"value": 0.9}},
     }
-    assert (detector.name, detector.unit, detector.min_frames) == ("factors", "clip", 11)
+    assert (detector.name, detector.unit, detector.min_frames) == ("factors", "clip", 9)
     assert detector.caveat == "not comparable with published numbers"
     assert torch.equal(detector.features(clips), FactorDetector(network, "", {}).features(clips))
 
@@ -78,7 +78,10 @@ def test_features_and_probabilities_of_each_clip_alone(file: Path, clips: Tensor
     detector = load_factors(file, "")
     features, probabilities = detector.features(clips), detector.probabilities(clips)
     assert features.shape == (6, 128) and features.dtype == torch.float32 and not features.requires_grad
-    assert probabilities.shape == (6, CLASSES["kind"])
+    told = detector.network.tell(features)
+    shapes, directions = told["shape"].softmax(dim=1), told["direction"].softmax(dim=1)
+    assert probabilities.shape == (6, 32)
+    torch.testing.assert_close(probabilities[:, 8 * 3 + 5], shapes[:, 3] * directions[:, 5])
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(6))
     torch.testing.assert_close(detector.features(clips[2:3]), features[2:3], atol=1e-5, rtol=1e-5)
     many = clips.repeat(4, 1, 1, 1, 1)  # more than are looked at together
@@ -88,21 +91,21 @@ def test_features_and_probabilities_of_each_clip_alone(file: Path, clips: Tensor
 def test_features_are_means_over_windows_of_the_least_length(file: Path) -> None:
     detector = load_factors(file, "")
     clips = draw_batch(0, 0, 2).clips
-    clips = torch.cat([clips, clips.flip(1)], dim=1)[:, :19]
-    windows = torch.stack([detector.features(clips[:, i : i + 11]) for i in range(0, 9, 2)])  # the stride in time is 2
+    clips = torch.cat([clips, clips.flip(1)], dim=1)[:, :17]
+    windows = torch.stack([detector.features(clips[:, i : i + 9]) for i in range(0, 9, 2)])  # the stride in time is 2
     torch.testing.assert_close(detector.features(clips), windows.mean(dim=0), atol=1e-5, rtol=1e-5)
 
 
 def test_a_repeated_frame_has_the_same_features_at_any_length(file: Path, clips: Tensor) -> None:
     detector = load_factors(file, "")
-    still = [detector.features(clips[:, :1].expand(-1, length, -1, -1, -1)) for length in (11, 16, 40)]
+    still = [detector.features(clips[:, :1].expand(-1, length, -1, -1, -1)) for length in (9, 16, 40)]
     torch.testing.assert_close(still[1], still[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(still[2], still[0], atol=1e-5, rtol=1e-5)
 
 
 def test_too_short_clips_are_refused(file: Path, clips: Tensor) -> None:
-    with pytest.raises(InputError, match="clips of 10 frames are too short: it needs 11"):
-        load_factors(file, "").features(clips[:, :10])
+    with pytest.raises(InputError, match="clips of 8 frames are too short: it needs 9"):
+        load_factors(file, "").features(clips[:, :8])
 
 
 def test_larger_frames_are_filtered_before_they_are_made_small(clips: Tensor) -> None:
@@ -121,6 +124,12 @@ def test_untrained_networks_are_functions_of_their_seed() -> None:
     first, again, other = initialized(1).weights(), initialized(1).weights(), initialized(2).weights()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["gather.weight"], other["gather.weight"])
+
+
+def test_half_of_the_filters_over_time_begin_blind_to_what_stands_still(clips: Tensor) -> None:
+    still = as_input(clips[:, :1]).expand(-1, 9, -1, -1, -1).transpose(1, 2)
+    response = initialized(1).trunk[0][0](still).abs().amax(dim=(0, 2, 3, 4))
+    assert response[::2].max() < 1e-4 and response[1::2].min() > 0.1
 
 
 def test_the_network_is_small_and_tells_every_factor(network: FactorNetwork) -> None:
@@ -145,8 +154,8 @@ def _metadata(facts: object = None, form: str = FORMAT) -> dict[str, str]:
         ({"heads.bias": None}, _metadata(), "heads.bias is missing there"),
         ({"more": torch.zeros(1)}, _metadata(), "more is torch.float32 [1] there and missing here"),
         ({"heads.bias": torch.zeros(3)}, _metadata(), "heads.bias is torch.float32 [3] there"),
-        ({"heads.bias": torch.zeros(56).half()}, _metadata(), "heads.bias is torch.float16 [56] there"),
-        ({"heads.bias": torch.full((56,), float("nan"))}, _metadata(), "not finite"),
+        ({"heads.bias": torch.zeros(36).half()}, _metadata(), "heads.bias is torch.float16 [36] there"),
+        ({"heads.bias": torch.full((36,), float("nan"))}, _metadata(), "not finite"),
     ],
 )
 def test_another_file_is_refused_in_one_line(

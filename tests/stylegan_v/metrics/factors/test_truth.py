@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from datasets.synthetic import Factors, SpriteVideo
-from stylegan_v.metrics.detectors.factors import CLASSES, NUM_DIRECTIONS, VALUES
+from stylegan_v.metrics.detectors.factors import CLASSES, VALUES
 from stylegan_v.metrics.factors.truth import CENTRES, ORDERS, SCALES, UNITS, truth_of
 
-SIDE, FRAMES = 32, 16
+SIDE, FRAMES, OCTANTS = 32, 16, 8
 
 
 def scene(step: tuple[float, float] = (0.0, 0.02), shapes: tuple[int, ...] = (2,), spin: float = 0.03) -> Factors:
@@ -59,17 +59,17 @@ def test_every_factor_is_told_in_the_width_that_the_network_has() -> None:
     assert set(SCALES) == set(UNITS) == set(VALUES)
 
 
-@pytest.mark.parametrize("octant", range(NUM_DIRECTIONS))
-def test_kind_is_the_shape_and_the_octant_of_its_way(octant: int) -> None:
-    angle = 2 * np.pi * octant / NUM_DIRECTIONS + 0.3
-    kind = told(scene(step=(0.02 * np.sin(angle), 0.02 * np.cos(angle))))["kind"]
-    assert kind.argmax() == 2 * NUM_DIRECTIONS + octant and kind.max() == 1 == kind.sum()
+@pytest.mark.parametrize("octant", range(OCTANTS))
+def test_direction_is_the_octant_of_the_way(octant: int) -> None:
+    angle = 2 * np.pi * octant / OCTANTS + 0.3
+    truth = told(scene(step=(0.02 * np.sin(angle), 0.02 * np.cos(angle))))
+    np.testing.assert_array_equal(truth["direction"], np.eye(OCTANTS)[octant])
+    assert truth["shape"].tolist() == [0, 0, 1, 0]
 
 
 def test_two_sprites_share_their_classes_and_mean_their_values() -> None:
     truth = told(scene(step=(0.0, 0.02), shapes=(0, 3)))
-    kinds = truth["kind"].reshape(-1, NUM_DIRECTIONS)
-    assert kinds[0, 0] == 0.5 == kinds[3, NUM_DIRECTIONS // 2]
+    assert truth["direction"].tolist() == [0.5, 0, 0, 0, 0.5, 0, 0, 0] and truth["shape"].tolist() == [0.5, 0, 0, 0.5]
     np.testing.assert_allclose(truth["velocity"], 0, atol=1e-7)
     np.testing.assert_allclose(truth["speed"], 0.02, atol=1e-7)
     assert truth["count"].tolist() == [0, 1]
@@ -89,10 +89,9 @@ def test_reversed_clips_move_and_gain_the_other_way(seed: int) -> None:
     )
     for name in ("velocity", "spin", "scroll", "pace"):
         np.testing.assert_allclose(back[name], -forwards[name], atol=1e-5, err_msg=name)
-    for name in ("speed", "position", "size", "colour", "background"):
+    for name in ("speed", "position", "size", "colour", "background", "shape"):
         np.testing.assert_allclose(back[name], forwards[name], atol=1e-5, err_msg=name)
-    kinds, turned = (x["kind"].reshape(-1, NUM_DIRECTIONS) for x in (forwards, back))
-    np.testing.assert_array_equal(turned, np.roll(kinds, NUM_DIRECTIONS // 2, axis=1))
+    np.testing.assert_array_equal(back["direction"], np.roll(forwards["direction"], OCTANTS // 2))
 
 
 def test_shuffled_clips_tell_no_motion_and_frozen_ones_that_there_is_none() -> None:
@@ -100,7 +99,7 @@ def test_shuffled_clips_tell_no_motion_and_frozen_ones_that_there_is_none() -> N
     moving = ("velocity", "speed", "pace", "spin", "scroll")
     assert all(np.isnan(shuffled[name]).all() for name in moving)
     assert not any(np.isnan(shuffled[name]).any() for name in ("position", "size", "colour", "background"))
-    np.testing.assert_array_equal(shuffled["kind"].reshape(-1, NUM_DIRECTIONS)[2], 1 / NUM_DIRECTIONS)
+    np.testing.assert_array_equal(shuffled["direction"], 1 / OCTANTS)
 
     still = scene(step=(0.0, 0.0), spin=0.0)
     still = Factors(**{**vars(still), "scroll": np.zeros((FRAMES, 2))})
@@ -108,6 +107,7 @@ def test_shuffled_clips_tell_no_motion_and_frozen_ones_that_there_is_none() -> N
     for name in ("velocity", "speed", "spin", "scroll"):
         np.testing.assert_allclose(frozen[name], 0, atol=1e-8)
     assert np.isnan(frozen["pace"]).all()
+    np.testing.assert_array_equal(frozen["direction"], 1 / OCTANTS)
 
 
 def test_the_direction_of_time_is_asked_for_only_where_a_scene_begins() -> None:
