@@ -53,6 +53,7 @@ _MAKERS = {
         {"build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag"}
     ),
 }
+_VERSIONS = (".data/version", "version")  # in newer programs and in older ones
 _PROGRAM = "__torch__"
 _COMPILED = "__torch__.torch.classes"
 
@@ -182,10 +183,11 @@ class _Parts:
 
     def _facts(self) -> Iterator[tuple[str, bytes]]:
         """Version of the format and order of bytes."""
-        version = self.read("version", 20) if "version" in self.entries else b""
-        if not version.strip().isdigit():
+        name = next((name for name in _VERSIONS if name in self.entries), None)
+        version = b"" if name is None else self.read(name, 20)
+        if name is None or not version.strip().isdigit():
             raise InputError("does not say which version of the format it has")
-        yield "version", version
+        yield name, version
         if "byteorder" in self.entries:
             if self.read("byteorder", 20) != b"little":
                 raise InputError("was not written on a little-endian machine")

@@ -191,3 +191,9 @@ def test_elements_that_are_missing_are_noticed(archive: Path) -> None:
 def test_unknown_formats_are_refused(archive: Path, changes: dict[str, bytes | None], words: str) -> None:
     rewritten(archive, changes)
     assert words in refusal(archive)
+
+
+def test_the_version_may_lie_where_newer_programs_have_it(archive: Path) -> None:
+    rewritten(archive, {"version": None, ".data/version": b"10\n"})
+    with zipfile.ZipFile(checked_archive(archive)) as packed:
+        assert packed.read("archive/.data/version") == b"10\n"
