@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
+from errors import InputError
 from stylegan_v.metrics.protocols import ClipChoice, RealChoice
 
 _OFFSET, _ORDER, _FRAMES, _FAKE_VIDEO, _FAKE_OFFSET = range(5)  # streams of random numbers
@@ -113,8 +114,14 @@ def as_real(
         numbers: Of the generated videos; each has a draw of its own.
         max_start: Frames of a real video that are looked at.
         seed: Of the draws.
+
+    Raises:
+        InputError: No real video is long enough.
     """
-    usable = np.minimum(lengths[lengths >= clip.required], max(max_start, clip.span))
+    long_enough = lengths[lengths >= clip.required]
+    if not len(long_enough):
+        raise InputError(f"no real video has the {clip.required} frames of a clip, so there are no times to start at")
+    usable = np.minimum(long_enough, max(max_start, clip.span))
     starts = []
     for number in numbers:
         rng = np.random.default_rng([seed, _FAKE_OFFSET, number])

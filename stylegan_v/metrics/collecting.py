@@ -7,6 +7,7 @@ Shape legend
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,6 +89,29 @@ class Work:
         self.done += num_frames
         if self.options.progress is not None:
             self.options.progress(self.done, self.total)
+
+
+class Ahead:
+    """Reads groups of clips, each while features of the one before it are made.
+
+    Args:
+        fetch: Begins to read a group.
+        groups: Those that will be asked for, in this order.
+    """
+
+    def __init__(self, fetch: Callable[[Group], Future[Tensor]], groups: Sequence[Group]) -> None:
+        self._fetch, self._groups = fetch, iter(groups)
+        self._next = self._begin()
+
+    def __call__(self, group: Group) -> Tensor:
+        """The clips of the next group."""
+        wanted, self._next = self._next, self._begin()
+        if wanted is None or wanted[0] is not group:
+            raise ValueError("groups are read in another order than was said")
+        return wanted[1].result()
+
+    def _begin(self) -> tuple[Group, Future[Tensor]] | None:
+        return next(((group, self._fetch(group)) for group in self._groups), None)
 
 
 def grouped(clips: Sequence[ClipAddress], batch_frames: int) -> list[list[ClipAddress]]:

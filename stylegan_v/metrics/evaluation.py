@@ -8,10 +8,9 @@ Shape legend
 from __future__ import annotations
 
 import math
-import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,52 +19,17 @@ from torch import Tensor
 
 from errors import InputError
 from stylegan_v.metrics.clip_choice import Chosen, ClipAddress, choose_real
-from stylegan_v.metrics.collecting import Options, Stopped, Work, frames_of, grouped
+from stylegan_v.metrics.collecting import Ahead, Options, Stopped, Work, frames_of, grouped
 from stylegan_v.metrics.detectors.interface import Detector
 from stylegan_v.metrics.measures import Measure, measure_of
 from stylegan_v.metrics.protocols import MetricProtocol
 from stylegan_v.metrics.reference_cache import ReferenceCache
+from stylegan_v.metrics.result import Result
 from stylegan_v.metrics.sanity import Halves, sanity
-from stylegan_v.metrics.sides import FilmedSide, GeneratedSide, RealSide
+from stylegan_v.metrics.sides import Filmed, FilmedSide, GeneratedSide, RealSide
 from stylegan_v.metrics.version import version
 
 __all__ = ["Options", "Result", "Stopped", "evaluate"]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A score, and all that has to be said with it.
-
-    Attributes:
-        protocol: What was carried out.
-        draws: The number of each draw of fakes.
-        facts: Plain values: numbers of items, hashes, sanity rows, the curve of late starts.
-    """
-
-    protocol: MetricProtocol
-    draws: list[float]
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def value(self) -> float:
-        """The score: mean over the draws."""
-        return statistics.fmean(self.draws)
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation over the draws; NaN of a single one."""
-        return statistics.stdev(self.draws) if len(self.draws) > 1 else math.nan
-
-    def record(self) -> dict[str, Any]:
-        """The result as plain values, for one line of JSON; what is not known is None."""
-        return {
-            "protocol": self.protocol.name,
-            "protocol_hash": self.protocol.digest,
-            "value": self.value,
-            "spread": None if math.isnan(self.spread) else self.spread,
-            "draws": self.draws,
-            **self.facts,
-        }
 
 
 def evaluate(
@@ -109,6 +73,9 @@ class Evaluation:
         self.reference_clips = choose_real(real.videos.lengths, protocol.real, protocol.clip, protocol.seed)
         self.fake_clips = fake.choose(protocol) if isinstance(fake, FilmedSide) else None
         self.num_real, self.num_fake = self._numbers()
+        if protocol.real.take == "random_frames":  # of all videos so many, not the first so many of more
+            wanted = replace(protocol.real, max_num=self.num_real)
+            self.reference_clips = choose_real(real.videos.lengths, wanted, protocol.clip, protocol.seed)
         num_draws, num_late = self._num_draws(), len(self._late_starts())
         self.draws, per_draw = range(num_draws), self._items_to_clips(self.num_fake)
         frames = (num_draws + num_late) * per_draw * protocol.clip.num_frames
@@ -132,7 +99,8 @@ class Evaluation:
             for i, start in enumerate(self._late_starts())
         }
         facts = self._facts(rows, late, self.measure.bootstrap(reference, first))
-        return Result(self.protocol, draws, facts | {"cached": cached, "seconds": round(time.monotonic() - started, 3)})
+        facts |= {"cached": cached, "seconds": round(time.monotonic() - started, 3)}
+        return self.work.ranks.of_first(Result(self.protocol, draws, facts))
 
     # The reference and the rows that go with it.
 
@@ -147,9 +115,10 @@ class Evaluation:
         summary = None
         if self.measure.needs_reference:
             groups = grouped(self._reference_addresses(), self.options.batch_frames)
-            features = self.work.collect(groups, self._look_at_real, frames_of)
+            read = self._reader_of_real(groups)
+            features = self.work.collect(groups, lambda group: self._look(read(group)), frames_of)
             summary = self.measure.summarize(features, self.num_real)
-        rows = sanity(self.halves, self.measure, self._read_real, self._look, self.work, self.protocol.seed)
+        rows = sanity(self.halves, self.measure, self._reader_of_real, self._look, self.work, self.protocol.seed)
         if self.work.ranks.rank == 0:
             cache.put(key, self.measure.to_arrays(summary) if summary is not None else {}, rows)
         return summary, rows, False
@@ -183,16 +152,18 @@ class Evaluation:
         numbers = range(draw * per_draw, (draw + 1) * per_draw)
         groups = [numbers[i : i + batch] for i in range(0, per_draw, batch)]
 
-        def look_at_fakes(group: Sequence[int]) -> Tensor:
-            return self._look(self._fakes(group, start))
-
-        features = self.work.collect(groups, look_at_fakes, lambda group: len(group) * self.protocol.clip.num_frames)
-        return self.measure.summarize(features, self.num_fake)
-
-    def _fakes(self, numbers: Sequence[int], start: int | None) -> UInt8[Tensor, "B T 3 H W"]:
         if isinstance(self.fake, GeneratedSide):
-            return self.fake.clips(self.protocol, numbers, start)
-        return self.fake.read([self.fake_clips.clips[number] for number in numbers], self.fake.size)
+            fake, num_frames = self.fake, self.protocol.clip.num_frames
+            features = self.work.collect(
+                groups,
+                lambda group: self._look(fake.clips(self.protocol, group, start)),
+                lambda group: len(group) * num_frames,
+            )
+        else:
+            addresses = [[self.fake_clips.clips[number] for number in group] for group in groups]
+            read = self._ahead(self.fake, addresses)
+            features = self.work.collect(addresses, lambda group: self._look(read(group)), frames_of)
+        return self.measure.summarize(features, self.num_fake)
 
     def _num_draws(self) -> int:
         """As the protocol says, or as many as videos in files are enough for."""
@@ -230,15 +201,22 @@ class Evaluation:
             raise too_short(self.real.name, self.protocol, self.reference_clips)
         if self.protocol.equal_num and self.measure.needs_reference:
             num_real = num_fake = min(num_real, num_fake)
+        fewest = min(num_real, num_fake) if self.measure.needs_reference else num_fake
+        if fewest < self.measure.min_items:
+            raise InputError(
+                f"{self.protocol.name}: {fewest} {self.detector.unit}(s) on a side, and it takes "
+                f"{self.measure.min_items}: give more videos"
+            )
         return num_real, num_fake
 
     # Clips to features.
 
-    def _read_real(self, group: list[ClipAddress]) -> UInt8[Tensor, "B T 3 H W"]:
-        return self.real.read(group, self.fake.size)
+    def _reader_of_real(self, groups: list[list[ClipAddress]]) -> Ahead:
+        return self._ahead(self.real, groups)
 
-    def _look_at_real(self, group: list[ClipAddress]) -> Float32[Tensor, "N D"]:
-        return self._look(self._read_real(group))
+    def _ahead(self, side: Filmed, groups: list[list[ClipAddress]]) -> Ahead:
+        """Reads those of the groups that are this rank's."""
+        return Ahead(lambda group: side.fetch(group, self.fake.size), self.work.ranks.share(groups))
 
     def _look(self, clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "N D"]:
         see: Callable[[Tensor], Tensor] = getattr(self.detector, self.measure.looks_at)
@@ -262,7 +240,8 @@ class Evaluation:
             "size": list(self.fake.size),
             "detector": self.detector.name,
             "detector_hash": self.detector.digest,
-            "comparable": self.detector.caveat or self.protocol.comparable or None,
+            "caveat": self.detector.caveat or None,
+            "comparable": None if self.detector.caveat else self.protocol.comparable or None,
             "skipped": skipped,
             "version": version(),
         }
@@ -272,12 +251,16 @@ def check(protocol: MetricProtocol, detector: Detector) -> None:
     """Refuses a feature network that a protocol does not mean, or that cannot look at its clips.
 
     Raises:
-        InputError: It has other weights than the protocol says, or needs longer clips.
+        InputError: It has other weights than the protocol says, looks at clips instead of frames, or needs longer ones.
     """
     if protocol.detector_sha256 not in (None, detector.digest):
         raise InputError(
             f"{protocol.name}: the weights of {detector.name} have sha256 {detector.digest}, and the protocol wants "
             f"{protocol.detector_sha256}: give that file"
+        )
+    if protocol.real.take != "one_clip_per_video" and detector.unit == "clip":
+        raise InputError(
+            f"{protocol.name}: is of single frames, and {detector.name} looks at clips: choose another of either"
         )
     if protocol.clip.num_frames < detector.min_frames and detector.unit == "clip":
         raise InputError(

@@ -9,7 +9,7 @@ Shape legend
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,16 +26,19 @@ from stylegan_v.metrics.protocols import Frechet, Inception, Kernel
 Arrays = dict[str, np.ndarray]
 
 
+@runtime_checkable
 class Measure(Protocol):
     """A number from two summaries of features.
 
     Attributes:
         looks_at: What feature networks must give.
         needs_reference: Whether real clips enter the number.
+        min_items: Fewest items of a side of which there is a number.
     """
 
     looks_at: Literal["features", "probabilities"]
     needs_reference: bool
+    min_items: int
 
     def summarize(self, features: Iterable[Float32[Tensor, "n D"]], num: int) -> Any:
         """What has to be kept of the first ``num`` items."""
@@ -70,6 +73,7 @@ class FrechetMeasure:
 
     def __init__(self, options: Frechet) -> None:
         self.unbiased = options.covariance == "unbiased"
+        self.min_items = 2 if self.unbiased else 1
 
     def summarize(self, features: Iterable[Float32[Tensor, "n D"]], num: int) -> Moments:
         moments: Moments | None = None
@@ -105,6 +109,7 @@ class KernelMeasure:
 
     looks_at: Literal["features"] = "features"
     needs_reference = True
+    min_items = 2
 
     def __init__(self, options: Kernel, seed: int) -> None:
         self.options, self.seed = options, seed
@@ -159,7 +164,7 @@ class InceptionMeasure:
     needs_reference = False
 
     def __init__(self, options: Inception) -> None:
-        self.options = options
+        self.options, self.min_items = options, options.num_splits
 
     def summarize(self, features: Iterable[Float32[Tensor, "n C"]], num: int) -> Float32[Tensor, "N C"]:
         return _checked(torch.cat(list(limited(features, num))))

@@ -40,7 +40,16 @@ class Ranks:
 
     def of_first(self, value: Made) -> Made:
         """What the first rank has."""
-        return self.gather(value if self.rank == 0 else None)[0]
+        if self.size == 1:
+            return value
+        values = [value if self.rank == 0 else None]
+        first = 0 if self.group is None else dist.get_global_rank(self.group, 0)
+        dist.broadcast_object_list(values, src=first, group=self.group)
+        return values[0]
+
+    def share(self, parts: Sequence[Part]) -> Sequence[Part]:
+        """The parts of this rank, in the order in which `in_order` asks for them."""
+        return parts[self.rank :: self.size]
 
     def in_order(self, parts: Sequence[Part], make: Callable[[Part], Made]) -> Iterator[Made]:
         """What is made of every part, in the order of the parts, on every rank.

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from errors import InputError
 from stylegan_v.checkpoints import replacing
 
 _log = logging.getLogger(__name__)
@@ -41,14 +42,14 @@ class ReferenceCache:
             key: Plain values: all that the statistics depend on.
         """
         path = self.path(key)
-        if not path.is_file():
-            return None
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             if str(arrays.pop(_KEY)) != _text(key):
                 return None
             return arrays, json.loads(str(arrays.pop(_SANITY)))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except (OSError, ValueError, KeyError, EOFError) as error:
             _log.warning("%s: damaged (%s), and made anew", path, error)
             return None
@@ -70,7 +71,7 @@ class ReferenceCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             with replacing(self.path(key)) as file:
                 np.savez(file, **arrays, **{_KEY: np.array(_text(key)), _SANITY: np.array(json.dumps(dict(sanity)))})
-        except OSError as error:
+        except (OSError, InputError) as error:
             _log.warning("%s: statistics of real videos cannot be kept there: %s", self.folder, error)
 
 

@@ -71,8 +71,8 @@ def as_text(record: Mapping[str, Any]) -> str:
         f"  {record['detector']} {record['detector_hash'][:19]}, protocol {record['protocol_hash'][:8]}, data "
     )
     lines[-1] += f"{record['manifest_hash'][:8]}, {record['seconds']:.1f} s{cache}"
-    if record["comparable"]:
-        lines.append(f"  {record['comparable']}")
+    if said := record["caveat"] or record["comparable"]:
+        lines.append(f"  {said}")
     return "\n".join(lines) + "\n"
 
 

@@ -7,11 +7,12 @@ its floor does not see motion.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Int64
 from torch import Tensor
 
@@ -25,7 +26,8 @@ FLOOR = "real"
 _FRAMES = 16  # of clips from which single frames are taken
 _STREAM = 10
 
-Read = Callable[[list[ClipAddress]], Tensor]
+Group = list[ClipAddress]
+Reader = Callable[[list[Group]], Callable[[Group], Tensor]]
 Look = Callable[[Tensor], Tensor]
 Control = Callable[[Tensor, np.random.Generator], Tensor]
 
@@ -49,11 +51,13 @@ class Halves:
 
     Args:
         first: The reference of the rows.
-        second: What is compared with it, as it is and spoilt.
+        second: What is compared with it, as it is and spoilt; as many clips.
+        items_per_clip: Of features.
     """
 
     first: list[ClipAddress]
     second: list[ClipAddress]
+    items_per_clip: int = 1
 
     @classmethod
     def choose(cls, protocol: MetricProtocol, lengths: Int64[np.ndarray, " N"], unit: str, num_items: int) -> Halves:
@@ -69,26 +73,31 @@ class Halves:
         num_clips = num_items if unit == "clip" else -(-num_items // clip.num_frames)
         chosen = one_per_video(lengths, clip, protocol.seed, starts="random", order="random", max_num=2 * num_clips)
         even = len(chosen.clips) // 2 * 2
-        return cls(chosen.clips[:even:2], chosen.clips[1:even:2])
+        return cls(chosen.clips[:even:2], chosen.clips[1:even:2], 1 if unit == "clip" else clip.num_frames)
 
     @property
-    def enough(self) -> bool:
-        """Whether there are the four videos that rows need."""
-        return len(self.first) > 1
+    def num(self) -> int:
+        """Items of a half."""
+        return len(self.first) * self.items_per_clip
+
+    def serve(self, measure: Measure) -> bool:
+        """Whether there are the four videos that rows need, and the items that the measure needs."""
+        return len(self.first) > 1 and self.num >= measure.min_items
 
     def num_frames(self, measure: Measure) -> int:
         """Frames that `sanity` looks at."""
-        passes = len(CONTROLS) + (1 if measure.needs_reference else 0)
-        return frames_of(self.first) * passes if self.enough else 0
+        if not self.serve(measure):
+            return 0
+        return frames_of(self.second) * len(CONTROLS) + (frames_of(self.first) if measure.needs_reference else 0)
 
 
-def sanity(halves: Halves, measure: Measure, read: Read, look: Look, work: Work, seed: int) -> dict[str, float]:
+def sanity(halves: Halves, measure: Measure, reader: Reader, look: Look, work: Work, seed: int) -> dict[str, float]:
     """The rows: "real" (the floor), "frozen", "shuffled", "reversed"; and "num", the items on each side.
 
     Args:
         halves: Of the real clips.
         measure: What is computed.
-        read: Addresses to clips.
+        reader: Makes, for some groups of addresses, what reads them.
         look: Clips to features.
         work: Who does it.
         seed: Of what spoils clips.
@@ -96,24 +105,21 @@ def sanity(halves: Halves, measure: Measure, read: Read, look: Look, work: Work,
     Returns:
         Empty where there are too few videos.
     """
-    if not halves.enough:
+    if not halves.serve(measure):
         return {}
 
-    def summary(half: list[ClipAddress], control: Control) -> tuple[Any, int]:
-        num_items = 0
+    def summary(half: Group, control: Control) -> Any:
+        groups = grouped(half, work.options.batch_frames)
+        read = reader(groups)
+        features = work.collect(groups, lambda group: look(_spoilt(read(group), group, control, seed)), frames_of)
+        return measure.summarize(features, halves.num)
 
-        def features(group: list[ClipAddress]) -> Tensor:
-            return look(control(read(group), np.random.default_rng([seed, _STREAM, group[0].video])))
+    reference = summary(halves.first, CONTROLS[FLOOR]) if measure.needs_reference else None
+    rows = {name: measure.compare(reference, summary(halves.second, control)) for name, control in CONTROLS.items()}
+    return rows | {"num": halves.num}
 
-        def counted() -> Iterator[Tensor]:
-            nonlocal num_items
-            for rows in work.collect(grouped(half, work.options.batch_frames), features, frames_of):
-                num_items += len(rows)
-                yield rows
 
-        return measure.summarize(counted(), frames_of(half)), num_items
-
-    reference = summary(halves.first, CONTROLS[FLOOR])[0] if measure.needs_reference else None
-    spoilt = {name: summary(halves.second, control) for name, control in CONTROLS.items()}
-    rows = {name: measure.compare(reference, other) for name, (other, _) in spoilt.items()}
-    return rows | {"num": spoilt[FLOOR][1]}
+def _spoilt(clips: Tensor, group: Group, control: Control, seed: int) -> Tensor:
+    """Clips under a control; what is random for a clip depends on its video alone, not on how clips are grouped."""
+    rngs = (np.random.default_rng([seed, _STREAM, address.video]) for address in group)
+    return torch.cat([control(clip, rng) for clip, rng in zip(clips.split(1), rngs, strict=True)])

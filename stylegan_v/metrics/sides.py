@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -59,7 +60,7 @@ class SomeVideos:
 
 
 class Filmed:
-    """Clips of videos that exist, read by address.
+    """Clips of videos that exist, read by address; by one thread of their own, so that clips can be fetched ahead.
 
     Args:
         videos: The collection.
@@ -70,14 +71,22 @@ class Filmed:
     def __init__(self, videos: VideoCollection, manifest: str, name: str) -> None:
         self.videos, self.manifest, self.name = videos, manifest, name
         self._open: OrderedDict[int, Source] = OrderedDict()
+        self._thread = ThreadPoolExecutor(1, "clips")
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the first video."""
         return self.videos.open(0).size
 
+    def fetch(self, addresses: Sequence[ClipAddress], size: tuple[int, int]) -> Future[UInt8[Tensor, "B T 3 H W"]]:
+        """`read`, begun now and waited for later."""
+        return self._thread.submit(self._read, addresses, size)
+
     def read(self, addresses: Sequence[ClipAddress], size: tuple[int, int]) -> UInt8[Tensor, "B T 3 H W"]:
         """Clips of one size; of different lengths, which only image networks take, all their frames as one."""
+        return self.fetch(addresses, size).result()
+
+    def _read(self, addresses: Sequence[ClipAddress], size: tuple[int, int]) -> UInt8[Tensor, "B T 3 H W"]:
         clips = [fit(self._source(address.video).read(address.times), size) for address in addresses]
         if len({len(clip) for clip in clips}) == 1:
             return torch.stack(clips)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tomllib
 from functools import cache
@@ -18,7 +19,8 @@ def version() -> str:
         return number
     command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        commit = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+        environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # looking must not get in the way of a commit
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):  # no git here, or not allowed to look: the number has to do
         return number
-    return f"{number}+{commit}"
+    return f"{number}+{done.stdout.strip()}"
