@@ -147,7 +147,7 @@ _ENTRIES = (
     DetectorEntry(
         name="videomae",
         about="VideoMAE-v2 (ViT-g) fine-tuned on Something-Something v2: CD-FVD",
-        library="see stylegan_v/metrics/detectors/videomae.py",
+        library="torch, the network written down here after cd-fvd 0.1.1",
         caveat="",
         weights=(
             WeightFile(

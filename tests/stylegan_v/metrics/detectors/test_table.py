@@ -87,6 +87,18 @@ def test_a_network_without_a_file_is_made(name: str) -> None:
     assert detector.features(torch.zeros(1, detector.min_frames, 3, 16, 16, dtype=torch.uint8)).ndim == 2
 
 
+@pytest.mark.parametrize("name", [name for name, entry in DETECTORS.items() if entry.weights])
+def test_every_kind_of_file_is_refused_in_one_line_where_it_is_something_else(tmp_path: Path, name: str) -> None:
+    entry = DETECTORS[name]
+    assert entry.load is not None
+    for spec in entry.weights:
+        path = tmp_path / spec.file
+        path.write_bytes(b"something else" * 100)
+        with pytest.raises(InputError, match=spec.file) as caught:
+            entry.load(path, "0" * 64, torch.device("cpu"))
+        assert "\n" not in str(caught.value)
+
+
 def test_unknown_names_and_needless_paths_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"detector: i3dd: there is no such network: choose one of i3d, inception"):
         load_detector("i3dd")
