@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from errors import InputError
-from stylegan_v.metrics.protocols import ClipChoice, RealChoice
+from stylegan_v.metrics.choices import ClipChoice, RealChoice
 
 _OFFSET, _ORDER, _FRAMES, _FAKE_VIDEO, _FAKE_OFFSET = range(5)  # streams of random numbers
 

@@ -17,11 +17,11 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from errors import InputError
+from stylegan_v.metrics.choices import Frechet, Inception, Kernel
 from stylegan_v.metrics.frechet import moments_distance
 from stylegan_v.metrics.inception_score import inception_score
 from stylegan_v.metrics.kernel import bootstrap, kernel_distance, subset_kernel_distance
 from stylegan_v.metrics.moments import Moments
-from stylegan_v.metrics.protocols import Frechet, Inception, Kernel
 
 Arrays = dict[str, np.ndarray]
 

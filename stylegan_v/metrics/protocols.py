@@ -8,158 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from errors import InputError
+from stylegan_v.metrics.choices import (
+    ClipChoice,
+    FakeChoice,
+    FilmedChoice,
+    FrameChoice,
+    Frechet,
+    Inception,
+    Kernel,
+    RealChoice,
+    smallest,
+)
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "metrics"
 _MAX_BYTES = 100_000
+_EXAMPLE = "the files of configs/metrics show what one looks like"
 _NOT_HASHED = ("name", "about", "comparable")  # what is said of a protocol, not what it does
-
-
-@dataclass(frozen=True)
-class ClipChoice:
-    """Which frames of a video make a clip.
-
-    Args:
-        num_frames: Frames of a clip.
-        stride: Distance between neighbours, in frames of the video.
-    """
-
-    num_frames: int
-    stride: int = 1
-
-    @property
-    def span(self) -> int:
-        """Frames from the first to the last one, both included."""
-        return (self.num_frames - 1) * self.stride + 1
-
-    @property
-    def required(self) -> int:
-        """Frames that a video must have: num_frames x stride, as in the original; shorter videos are skipped."""
-        return self.num_frames * self.stride
-
-
-@dataclass(frozen=True)
-class RealChoice:
-    """Which clips of the real videos are the reference.
-
-    Args:
-        take: "one_clip_per_video"; "every_frame" of every video, each equally, so that long videos count more; or
-            "random_frames", as many as there are fakes, drawn without replacement from all frames of all videos.
-        starts: Of the clips: "random", uniform over all offsets at which the clip fits, or "zero".
-        order: In which videos are taken until there are ``max_num``: that of the "index", or a "random" one.
-        max_num: Largest number of clips, or frames for image networks; None: all.
-        mirror: Never.
-        short_videos: Always skipped, and counted.
-    """
-
-    take: Literal["one_clip_per_video", "every_frame", "random_frames"] = "one_clip_per_video"
-    starts: Literal["random", "zero"] = "random"
-    order: Literal["index", "random"] = "index"
-    max_num: int | None = 2048
-    mirror: Literal[False] = False
-    short_videos: Literal["skipped"] = "skipped"
-
-
-@dataclass(frozen=True)
-class FakeChoice:
-    """Which clips are generated.
-
-    Args:
-        num: Clips, or frames for image networks, of one draw.
-        starts: Time of the first frame: "zero"; or "as_real", whole numbers drawn as the offsets of clips of real
-            videos, of which no more than the first ``max_start`` frames are looked at.
-        max_start: See ``starts``.
-        late_starts: Further times at which all clips of one more draw each start: the curve of long videos.
-        truncation_psi: 1 leaves the styles as they are.
-        labels: Those of random real videos.
-        weights: The averaged ones.
-        jpeg_quality: Quality of JPEG through which frames go as if they were stored; None: none.
-    """
-
-    num: int = 2048
-    starts: Literal["zero", "as_real"] = "zero"
-    max_start: int = 1024
-    late_starts: tuple[int, ...] = ()
-    truncation_psi: float = 1.0
-    labels: Literal["of_random_real_videos"] = "of_random_real_videos"
-    weights: Literal["averaged"] = "averaged"
-    jpeg_quality: int | None = None
-
-
-@dataclass(frozen=True)
-class FilmedChoice:
-    """Which clips of generated videos that are files, or of another data set, take the place of fakes.
-
-    Args:
-        starts: "zero": the first frames of each video; "random".
-        order: As in `RealChoice`.
-    """
-
-    starts: Literal["zero", "random"] = "zero"
-    order: Literal["index", "random"] = "index"
-
-
-@dataclass(frozen=True)
-class FrameChoice:
-    """How frames reach the feature network; what it does with them by itself is part of the network.
-
-    Args:
-        size: That of the fakes: real frames of other sizes are brought to it.
-        crop: Largest box of that shape, at the centre.
-        filter: Bicubic, with a window that grows with the reduction.
-        rounding: Of generated frames x in [-1, 1] to bytes.
-    """
-
-    size: Literal["that_of_the_fakes"] = "that_of_the_fakes"
-    crop: Literal["centre"] = "centre"
-    filter: Literal["bicubic_antialiased"] = "bicubic_antialiased"
-    rounding: Literal["x*127.5+128 clipped to 0..255, truncated"] = "x*127.5+128 clipped to 0..255, truncated"
-
-
-@dataclass(frozen=True)
-class Frechet:
-    """Frechet distance of Gaussians.
-
-    Args:
-        covariance: "biased" divides by N, "unbiased" by N - 1.
-    """
-
-    covariance: Literal["biased", "unbiased"] = "biased"
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """Unbiased squared maximum mean discrepancy under the kernel (x . y / D + 1)^3, times ``scale``.
-
-    Args:
-        num_subsets: Mean over so many random subsets of both sets; None: all pairs once.
-        subset_size: Largest number of items of a subset.
-        scale: Factor of the result.
-        num_resamples: Of the bootstrap that tells its spread, where all pairs are taken.
-    """
-
-    num_subsets: int | None = None
-    subset_size: int = 1000
-    scale: float = 1.0
-    num_resamples: int = 200
-
-
-@dataclass(frozen=True)
-class Inception:
-    """Inception score: exp of the mean divergence of class probabilities from their mean, averaged over splits.
-
-    Args:
-        num_splits: Equal parts, one score each.
-        shuffle_seed: Of the order in which probabilities are shared out; None: as they come.
-    """
-
-    num_splits: int = 10
-    shuffle_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -208,10 +79,13 @@ class MetricProtocol:
             "real.max_num": 1 if self.real.max_num is None else self.real.max_num,
             "seed": self.seed + 1,
             "fake.late_starts": 1 + min(self.fake.late_starts, default=0),
+            **{f"measure.{key}": value for key, value in smallest(self.measure).items()},
         }
         for key, value in positive.items():
             if value < 1:
                 raise InputError(f"{self.name}: {key}: too small: give a larger number")
+        if not math.isfinite(self.fake.truncation_psi):
+            raise InputError(f"{self.name}: fake.truncation_psi: {self.fake.truncation_psi}: give a number")
         if self.fake.jpeg_quality is not None and not 1 <= self.fake.jpeg_quality <= 100:
             raise InputError(f"{self.name}: fake.jpeg_quality: {self.fake.jpeg_quality}: give 1 to 100, or null")
 
@@ -242,6 +116,8 @@ class MetricProtocol:
             changes: New values by dotted key, "." written "__": ``fake__num=64``.
         """
         made, said = self, []
+        if changes.get("detector", self.detector) != self.detector:
+            changes = {"detector_sha256": None, **changes}  # what was said of the other network's weights
         for key, value in changes.items():
             path = key.split("__")
             if _get(made, path) == value:
@@ -275,7 +151,13 @@ def read_protocol(name: str | Path) -> MetricProtocol:
     from stylegan_v.checkpoints import parse_config
 
     with path.open("rb") as file:
-        config = parse_config(file.read(_MAX_BYTES).decode(errors="replace"), path)
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise InputError(f"{path}: too large to be a protocol: {_EXAMPLE}")
+    try:
+        config = parse_config(text.decode(errors="replace"), path)
+    except InputError as error:
+        raise InputError(f"{path}: no plain YAML of names and values: {_EXAMPLE}") from error
     return _parse(config, path)
 
 
@@ -285,13 +167,18 @@ def _parse(config: Mapping[str, Any], path: Path) -> MetricProtocol:
 
     from command_line import one_line
 
+    for key, value in config.items():
+        # The parser would import a class that is named here, before it refuses it.
+        if (key in _GROUPS and not isinstance(value, dict)) or _names_a_class(value):
+            raise InputError(f"{path}: {key}: give names and values below it: {_EXAMPLE}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(MetricProtocol, skip={"name", "measure"}, fail_untyped=True)
-    (kind, options), *more = (config.get("measure") or {"": None}).items()
-    if more or kind not in _MEASURES:
+    measure = config.get("measure")
+    kind, options = next(iter(measure.items())) if isinstance(measure, dict) and len(measure) == 1 else (None, None)
+    if kind not in _MEASURES or not isinstance(options or {}, dict):
         raise InputError(f"{path}: measure: give one of {', '.join(_MEASURES)}, with its options below it")
     parser.add_class_arguments(_MEASURES[kind], "measure")
-    values = {key: value for key, value in config.items() if key != "measure"} | {"measure": options or {}}
+    values = {str(key): value for key, value in config.items() if key != "measure"} | {"measure": options or {}}
     try:
         made = parser.instantiate(parser.parse_object(values))
         return MetricProtocol(**vars(made), name=path.stem)
@@ -299,6 +186,11 @@ def _parse(config: Mapping[str, Any], path: Path) -> MetricProtocol:
         raise
     except (ArgumentError, TypeError, ValueError) as error:
         raise InputError(f"{path}: {one_line(str(error), [])}") from error
+
+
+def _names_a_class(tree: Any) -> bool:
+    children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return (isinstance(tree, dict) and "class_path" in tree) or any(map(_names_a_class, children))
 
 
 def _plain(value: Any) -> Any:
@@ -319,4 +211,5 @@ def _set(tree: Any, path: list[str], value: Any) -> Any:
     return replace(tree, **{name: _set(getattr(tree, name), rest, value) if rest else value})
 
 
+_GROUPS = ("clip", "real", "fake", "filmed", "frames")
 _MEASURES = {"frechet": Frechet, "kernel": Kernel, "inception_score": Inception}

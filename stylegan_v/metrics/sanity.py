@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from stylegan_v.metrics.choices import ClipChoice
 from stylegan_v.metrics.clip_choice import ClipAddress, one_per_video
 from stylegan_v.metrics.collecting import Work, frames_of, grouped
 from stylegan_v.metrics.controls import frozen, shuffled
 from stylegan_v.metrics.measures import Measure
-from stylegan_v.metrics.protocols import ClipChoice, MetricProtocol
+from stylegan_v.metrics.protocols import MetricProtocol
 
 FLOOR = "real"
 _FRAMES = 16  # of clips from which single frames are taken
