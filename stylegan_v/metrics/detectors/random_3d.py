@@ -46,6 +46,54 @@ _NUM_CLASSES = 32
 _FREQUENCY, _SHARPNESS = 0.5, 15.0
 
 
+def _num_still(width: int, moving: float) -> int:
+    """Filters of a bank that see what does not change; they come first."""
+    return width - round(moving * width)
+
+
+def _normal(name: str, *shape: int) -> Float64[Tensor, "..."]:
+    return AddressedRandom(0, 0, _DEFINITION, torch.arange(shape[0])).normal(name, *shape[1:]).double()
+
+
+def random_filters(
+    name: str, width: int, num_inputs: int, taps: int, size: int, moving: float
+) -> Float64[Tensor, "O I L K K"]:
+    """A bank of filters of unit norm: first those that see everything, then edges, then change.
+
+    Double precision keeps machines that add in another order from giving other bits.
+
+    Args:
+        name: Of the draws.
+        width: O.
+        num_inputs: I.
+        taps: L.
+        size: K.
+        moving: Share that sums to zero over time; half of the others sum to zero in space.
+    """
+    filters = _normal(name, width, num_inputs, taps, size, size)
+    still = _num_still(width, moving)
+    everything, edges, change = filters.split((still - still // 2, still // 2, width - still))
+    edges, change = edges - edges.mean(dim=(3, 4), keepdim=True), change - change.mean(dim=2, keepdim=True)
+    filters = torch.cat([everything, edges, change])
+    return F.normalize(filters.flatten(1), dim=1).view_as(filters)
+
+
+def _resized(frames: Float[Tensor, "T 3 H W"]) -> Float[Tensor, "T 3 h w"]:
+    """Box-filtered when larger, bilinear when smaller."""
+    height, width = frames.shape[2:]
+    short = min(height, width)
+    if short == _SIZE:
+        return frames
+    size = (round(height * _SIZE / short), round(width * _SIZE / short))
+    return F.interpolate(frames, size, mode="area" if short > _SIZE else "bilinear")
+
+
+def _seen(clip: UInt8[Tensor, "T 3 H W"], unit: Literal["clip", "frame"]) -> Float[Tensor, "N 3 L h w"]:
+    """One clip in [-1, 1] as the filters see it: the shorter side has 64 pixels."""
+    frames = torch.cat([_resized(part.float() / 127.5 - 1) for part in clip.split(_FRAMES_AT_ONCE)])
+    return rearrange(frames, "T C H W -> 1 C T H W" if unit == "clip" else "T C H W -> T C 1 H W")
+
+
 class RandomConvolutions(nn.Module):
     """Features of random filters in space and time: how strongly each responds, and which sign its responses have.
 
@@ -154,51 +202,3 @@ class Random2D(RandomConvolutions):
 
 
 RANDOM: dict[str, type[Detector]] = {"random_3d": Random3D, "random_2d": Random2D}
-
-
-def random_filters(
-    name: str, width: int, num_inputs: int, taps: int, size: int, moving: float
-) -> Float64[Tensor, "O I L K K"]:
-    """A bank of filters of unit norm: first those that see everything, then edges, then change.
-
-    Double precision keeps machines that add in another order from giving other bits.
-
-    Args:
-        name: Of the draws.
-        width: O.
-        num_inputs: I.
-        taps: L.
-        size: K.
-        moving: Share that sums to zero over time; half of the others sum to zero in space.
-    """
-    filters = _normal(name, width, num_inputs, taps, size, size)
-    still = _num_still(width, moving)
-    everything, edges, change = filters.split((still - still // 2, still // 2, width - still))
-    edges, change = edges - edges.mean(dim=(3, 4), keepdim=True), change - change.mean(dim=2, keepdim=True)
-    filters = torch.cat([everything, edges, change])
-    return F.normalize(filters.flatten(1), dim=1).view_as(filters)
-
-
-def _num_still(width: int, moving: float) -> int:
-    """Filters of a bank that see what does not change; they come first."""
-    return width - round(moving * width)
-
-
-def _normal(name: str, *shape: int) -> Float64[Tensor, "..."]:
-    return AddressedRandom(0, 0, _DEFINITION, torch.arange(shape[0])).normal(name, *shape[1:]).double()
-
-
-def _seen(clip: UInt8[Tensor, "T 3 H W"], unit: Literal["clip", "frame"]) -> Float[Tensor, "N 3 L h w"]:
-    """One clip in [-1, 1] as the filters see it: the shorter side has 64 pixels."""
-    frames = torch.cat([_resized(part.float() / 127.5 - 1) for part in clip.split(_FRAMES_AT_ONCE)])
-    return rearrange(frames, "T C H W -> 1 C T H W" if unit == "clip" else "T C H W -> T C 1 H W")
-
-
-def _resized(frames: Float[Tensor, "T 3 H W"]) -> Float[Tensor, "T 3 h w"]:
-    """Box-filtered when larger, bilinear when smaller."""
-    height, width = frames.shape[2:]
-    short = min(height, width)
-    if short == _SIZE:
-        return frames
-    size = (round(height * _SIZE / short), round(width * _SIZE / short))
-    return F.interpolate(frames, size, mode="area" if short > _SIZE else "bilinear")
