@@ -48,6 +48,8 @@ VALUES = {
     "background": 3,
     "scroll": 2,
 }
+# Of the first filters: pixels, radians from tap to tap (0.6 pixels per frame), pixels.
+_WAVELENGTH, _ADVANCE, _REACH = 6.0, 1.26, 1.5
 _MAX_FILE_BYTES = 16_000_000  # ours has 1.1 MB
 _GROUP = 16  # clips that are looked at together
 _REMEDY = "train one with: python -m stylegan_v.metrics.train_detector"
@@ -96,8 +98,8 @@ class FactorNetwork(nn.Module):
     def __init__(self, width: int = 24, feature_dim: int = 128) -> None:
         super().__init__()
         self.feature_dim = feature_dim
+        self.stem = Convolution(3, width, (3, 5, 5), (1, 2, 2), spacing=2)
         self.trunk = nn.Sequential(
-            Convolution(3, width, (3, 5, 5), (1, 2, 2), spacing=2),
             Convolution(width, 2 * width, (1, 3, 3), (1, 2, 2)),
             Convolution(2 * width, 2 * width, (3, 1, 1)),
             Convolution(2 * width, 2 * width, (1, 3, 3)),
@@ -107,15 +109,21 @@ class FactorNetwork(nn.Module):
         )
         # What there is, wherever it is; and a weight for each place, so that features know where things are.
         self.places = Convolution(4 * width, 16, (1, 1, 1))
-        self.gather = nn.Linear(4 * width + 16 * (FRAME_SIZE // 8) ** 2, feature_dim)
+        self.gather = nn.Linear(5 * width + 16 * (FRAME_SIZE // 8) ** 2, feature_dim)
         self.heads = nn.Linear(feature_dim, sum(CLASSES.values()) + sum(VALUES.values()))
 
     def features(self, clips: Float32[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B D"]:
         """Means over the windows of clips in [-1, 1], whose frames are 32x32 pixels."""
-        x = self.trunk(rearrange(clips, "B T C H W -> B C T H W"))
-        anywhere = reduce(x, "B C t H W -> B t C", "mean")
-        somewhere = rearrange(self.places(x), "B C t H W -> B t (C H W)")
-        return F.relu(self.gather(torch.cat([anywhere, somewhere], dim=2))).mean(dim=1)
+        first = self.stem(rearrange(clips, "B T C H W -> B C T H W"))
+        last = self.trunk(first)
+
+        # The means of the first layer tell motion by themselves; 5 of its moments make a window.
+        moving = F.avg_pool1d(reduce(first, "B C T H W -> B C T", "mean"), 5, 2)
+        anywhere = torch.cat([moving, reduce(last, "B C t H W -> B C t", "mean")], dim=1)
+        somewhere = rearrange(self.places(last), "B C t H W -> B (C H W) t")
+
+        windows = rearrange(torch.cat([anywhere, somewhere], dim=1), "B C t -> B t C")
+        return F.relu(self.gather(windows)).mean(dim=1)
 
     def tell(self, features: Float32[Tensor, "B D"]) -> dict[str, Tensor]:
         """What features say of each factor: logits of classes, values in units of their usual spread."""
@@ -139,21 +147,37 @@ class FactorNetwork(nn.Module):
 def initialized(seed: int) -> FactorNetwork:
     """A network before training, a function of ``seed`` alone (He et al. 2015, eq. 10).
 
-    Half of the filters that see several frames sum to zero over them: motion is weak beside what stands still, and
-    would be found late.
+    Half of the first filters begin as waves that drift: random ones hardly tell directions apart, and learn it late.
     """
     network = FactorNetwork()
     with torch.no_grad():
         for name, value in network.named_parameters():
             if value.ndim > 1:
                 draws = AddressedRandom(seed, 0, "factor network", torch.arange(len(value)))
-                filters = draws.normal(name, *value.shape[1:]) * math.sqrt(2 / value[0].numel())
-                if value.ndim == 5 and value.shape[2] > 1:
-                    filters[::2] -= filters[::2].mean(dim=2, keepdim=True)
-                value.copy_(filters)
+                value.copy_(draws.normal(name, *value.shape[1:]) * math.sqrt(2 / value[0].numel()))
             elif name.endswith("bias"):
                 value.zero_()
+        network.stem[0].weight[::2] = drifting_waves(seed, len(network.stem[0].weight[::2]))
     return network
+
+
+def drifting_waves(seed: int, num: int) -> Float32[Tensor, "num 3 3 5 5"]:
+    """Filters oriented in space and time (Adelson and Bergen 1985), blind to what stands still.
+
+    Args:
+        seed: Of their colours and phases.
+        num: How many; their directions are spread evenly.
+    """
+    draws = AddressedRandom(seed, 0, "drifting waves", torch.arange(num))
+    direction = 2 * math.pi * torch.arange(num) / num
+    y, x = torch.meshgrid(torch.arange(5.0) - 2, torch.arange(5.0) - 2, indexing="ij")
+    along = torch.sin(direction)[:, None, None] * y + torch.cos(direction)[:, None, None] * x
+    advance = _ADVANCE * (torch.arange(3.0) - 1)[:, None, None]
+    phase = 2 * math.pi * draws.uniform("phase").float()
+    waves = torch.cos(2 * math.pi / _WAVELENGTH * along[:, None] - advance + phase[:, None, None, None])
+    waves = (waves - waves.mean(dim=1, keepdim=True)) * torch.exp(-(x * x + y * y) / (2 * _REACH**2))
+    filters = draws.normal("colour", 3)[:, :, None, None, None] * waves[:, None]
+    return filters * math.sqrt(2) / filters.flatten(1).norm(dim=1)[:, None, None, None, None]
 
 
 def as_input(clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B T 3 h w"]:

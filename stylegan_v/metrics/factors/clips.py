@@ -66,8 +66,8 @@ def _draw_clip(
         seed=2 * int(u["scene"] * 2**31) + held_out,  # odd: held out
         num_frames=NUM_FRAMES,
         size=(FRAME_SIZE, FRAME_SIZE),
-        radius=(0.13, 0.26),
-        speed=(0.008, 0.035),
+        radius=(0.15, 0.27),
+        speed=(0.01, 0.035),
         texture=0.3 + 0.7 * u["texture"],
         scroll=0.03,
     )

@@ -141,8 +141,8 @@ class Training:
 
 
 def loss_of(told: dict[str, Tensor], truth: dict[str, Tensor]) -> Tensor:
-    """Cross-entropies of the classes plus mean squared errors of the values, where the clips tell them."""
-    loss = sum(F.cross_entropy(told[name], truth[name]) for name in CLASSES)
+    """Cross-entropies of the classes, doubled, plus mean squared errors of the values, where the clips tell them."""
+    loss = 2 * sum(F.cross_entropy(told[name], truth[name]) for name in CLASSES)
     for name in VALUES:
         known = ~truth[name].isnan()
         error = torch.where(known, told[name] - truth[name].nan_to_num(), 0.0)

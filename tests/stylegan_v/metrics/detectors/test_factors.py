@@ -20,6 +20,7 @@ from stylegan_v.metrics.detectors.factors import (
     FactorDetector,
     FactorNetwork,
     as_input,
+    drifting_waves,
     initialized,
     load_factors,
     write_factors,
@@ -126,9 +127,9 @@ def test_untrained_networks_are_functions_of_their_seed() -> None:
     assert not torch.equal(first["gather.weight"], other["gather.weight"])
 
 
-def test_half_of_the_filters_over_time_begin_blind_to_what_stands_still(clips: Tensor) -> None:
+def test_half_of_the_first_filters_begin_blind_to_what_stands_still(clips: Tensor) -> None:
     still = as_input(clips[:, :1]).expand(-1, 9, -1, -1, -1).transpose(1, 2)
-    response = initialized(1).trunk[0][0](still).abs().amax(dim=(0, 2, 3, 4))
+    response = initialized(1).stem[0](still).abs().amax(dim=(0, 2, 3, 4))
     assert response[::2].max() < 1e-4 and response[1::2].min() > 0.1
 
 
@@ -195,3 +196,14 @@ def test_a_failed_write_leaves_the_old_file(
     assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
     monkeypatch.undo()
     assert set(read_tensors(file)[0]) == set(network.weights())
+
+
+def test_each_of_the_waves_answers_most_to_what_drifts_its_way() -> None:
+    t, y, x = torch.meshgrid(torch.arange(9.0), torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    filters = drifting_waves(0, 8)
+    energies = []
+    for angle in 2 * torch.pi * torch.arange(8) / 8:
+        wave = torch.cos(2 * torch.pi / 6 * (torch.sin(angle) * y + torch.cos(angle) * x) - 0.63 * t)
+        response = F.conv3d(wave.expand(1, 3, -1, -1, -1), filters, dilation=(2, 1, 1))
+        energies.append(response.square().mean(dim=(0, 2, 3, 4)))
+    assert torch.equal(torch.stack(energies).argmax(dim=0), torch.arange(8))
