@@ -8,6 +8,7 @@ Shape legend
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,14 +101,26 @@ def measuring(device: torch.device) -> Iterator[None]:
     """What features are computed under, whatever is around it: no gradients, single precision, the same twice.
 
     Reduced precision is left out because the same file of weights must give the same number on any device, and because
-    a metric may be asked for in the middle of training, inside of its autocast.
+    a metric may be asked for in the middle of training, inside of its autocast. On a thread beside the main one the
+    flags of cuDNN and of matrix products stay as they are: they are the whole process's, and training goes on with
+    them. So on a GPU, scores taken while training may be rounded to TF32.
 
     Args:
         device: Where the network lies.
     """
-    with (
-        torch.no_grad(),
-        torch.autocast(device.type, enabled=False),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-    ):
+    with torch.no_grad(), torch.autocast(device.type, enabled=False), _full_precision():
         yield
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

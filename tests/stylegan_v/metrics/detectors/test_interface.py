@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,22 @@ def test_measuring_leaves_the_settings_of_training_as_they_were() -> None:
 
     assert torch.is_grad_enabled()
     assert after == before
+
+
+def test_flags_of_the_whole_process_are_changed_on_the_main_thread_alone() -> None:
+    def flags() -> tuple[str, bool]:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.deterministic
+
+    def inside() -> tuple[str, bool]:
+        with measuring(torch.device("cpu")):
+            return flags()
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        with ThreadPoolExecutor(1) as beside:
+            assert beside.submit(inside).result() == ("high", False)
+        assert inside() == ("highest", True)
+        assert flags() == ("high", False)
+    finally:
+        torch.set_float32_matmul_precision(before)
