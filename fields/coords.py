@@ -52,10 +52,11 @@ def checked_window(window: Sequence[int] | None, size: Sequence[int]) -> tuple[i
     return y0, x0, y1, x1
 
 
-def _centres(start: int, stop: int, n: int, device: Device) -> Float32[Tensor, " N"]:
-    # Whole numbers below 2^24 are exact, so this rounds once, is odd about 0, and does not depend on where it starts.
-    odd = torch.arange(2 * start + 1 - n, 2 * stop + 1 - n, 2, device=device)
-    return odd.to(torch.float32) / n
+def _centres(start: int, stop: int, n: int, device: Device, low: float, high: float) -> Float32[Tensor, " N"]:
+    # Element by element, so a part equals the whole's. Rounded as LIIF rounds: where its areas vanish, at a point on the
+    # centre of a latent at the border, the last bit decides its weights.
+    radius = (high - low) / (2 * n)
+    return low + radius + (2 * radius) * torch.arange(start, stop, device=device).float()
 
 
 def centres(n: int, device: Device = None, span: tuple[float, float] = (-1.0, 1.0)) -> Float32[Tensor, " N"]:
@@ -68,13 +69,11 @@ def centres(n: int, device: Device = None, span: tuple[float, float] = (-1.0, 1.
     """
     if n < 1:
         raise InputError(f"{n} cells: an axis needs at least one")
-    unit = _centres(0, n, n, device)
-    low, high = span
-    return unit if span == (-1.0, 1.0) else low + (high - low) * (unit + 1) / 2
+    return _centres(0, n, n, device, *span)
 
 
 def lattice(
-    shape: Sequence[int], ranges: Sequence[tuple[float, float]] | None = None, device: Device = None
+    shape: Sequence[int], ranges: Sequence[Sequence[float]] | None = None, device: Device = None
 ) -> Float32[Tensor, "*shape D"]:
     """Centres of the cells of a grid of any number of axes; the last axis holds the coordinates in the axes' order.
 
@@ -99,7 +98,7 @@ def axes_of(
         device: Where the result lies.
     """
     y0, x0, y1, x1 = checked_window(window, size)
-    return _centres(y0, y1, int(size[0]), device), _centres(x0, x1, int(size[1]), device)
+    return _centres(y0, y1, int(size[0]), device, -1, 1), _centres(x0, x1, int(size[1]), device, -1, 1)
 
 
 def mesh(size: Sequence[int], window: Sequence[int] | None = None, device: Device = None) -> Float32[Tensor, "h w 2"]:

