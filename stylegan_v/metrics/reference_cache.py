@@ -50,13 +50,8 @@ class ReferenceCache:
             return arrays, json.loads(str(arrays.pop(_SANITY)))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            _log.warning("%s: damaged (%s), and made anew", path, error)
-            return None
-        except Exception as error:  # a damaged archive raises what zipfile and zlib like
-            if type(error).__module__.partition(".")[0] not in ("zipfile", "zlib"):
-                raise
-            _log.warning("%s: damaged (%s), and made anew", path, error)
+        except Exception as error:  # a damaged archive makes numpy, zipfile and zlib raise whatever they like
+            _log.warning("%s: damaged (%s), and made anew", path, " ".join(str(error).split()))
             return None
 
     def put(self, key: Mapping[str, Any], arrays: Mapping[str, np.ndarray], sanity: Mapping[str, float]) -> None:
