@@ -18,12 +18,26 @@ class Counters:
         clips: Real clips shown; 0 where the module does not count them.
         frames: Real frames shown; likewise.
         total_frames: Frames after which the run ends; None where the module sets no such end.
+        images: Images shown, by modules that know no clips; likewise 0.
+        total_updates: Updates after which the run ends; None where the module sets no such end.
     """
 
     updates: int
     clips: int
     frames: int
     total_frames: float | None
+    images: int = 0
+    total_updates: int | None = None
+
+    @property
+    def done(self) -> int:
+        """How far the run is, in what its end is given in: frames, else updates."""
+        return self.updates if self.total_frames is None else self.frames
+
+    @property
+    def total(self) -> float | None:
+        """Where it ends, in the same; None where it has no end."""
+        return self.total_updates if self.total_frames is None else self.total_frames
 
     @staticmethod
     def of(trainer: Trainer, module: LightningModule) -> Counters:
@@ -33,6 +47,8 @@ class Counters:
             getattr(module, "num_clips", 0),
             getattr(module, "num_frames", 0),
             None if total_kimg is None else 1000 * total_kimg,
+            getattr(module, "num_images", 0),
+            getattr(module, "total_updates", None),
         )
 
 

@@ -19,7 +19,7 @@ _WINDOW_SECONDS = 60.0
 
 
 class RunProgress(ProgressBar):
-    """Thousands of frames done and to do, time left, clips per second, losses; it knows no epochs.
+    """Thousands of frames (else updates) done and to do, time left, speed, losses; it knows no epochs.
 
     Args:
         refresh_seconds: Between two states of the bar in a terminal.
@@ -48,9 +48,9 @@ class RunProgress(ProgressBar):
         counters = Counters.of(trainer, pl_module)
         self._recent = deque([(time.monotonic(), counters)])
         if self._enabled and sys.stderr.isatty():
-            layout = "{percentage:3.0f}%|{bar}| {desc}" if counters.total_frames else "{desc}"
+            layout = "{percentage:3.0f}%|{bar}| {desc}" if counters.total else "{desc}"
             self._bar = tqdm(
-                total=counters.total_frames, initial=counters.frames, bar_format=layout, file=sys.stderr, leave=True
+                total=counters.total, initial=counters.done, bar_format=layout, file=sys.stderr, leave=True
             )
 
     def on_train_batch_end(
@@ -87,7 +87,7 @@ class RunProgress(ProgressBar):
         if self._bar is None:
             print(text, file=sys.stderr, flush=True)
         else:
-            self._bar.n = counters.frames
+            self._bar.n = counters.done
             self._bar.set_description_str(text)
 
 
@@ -100,15 +100,16 @@ def describe(earlier: Counters, now: Counters, seconds: float, metrics: dict[str
         seconds: Time between the two.
         metrics: Values to show, by name.
     """
-    parts = [f"update {now.updates}"]
+    parts = [f"update {now.updates}" + (f"/{now.total_updates}" if now.total_updates else "")]
     if now.frames:
         total = f"/{now.total_frames / 1000:g}" if now.total_frames else ""
         parts.append(f"kimg {now.frames / 1000:.{1 if now.frames >= 10_000 else 3}f}{total}")
-    frames_per_second = (now.frames - earlier.frames) / seconds if seconds > 0 else 0.0
-    if now.total_frames and frames_per_second:
-        left = max(0.0, now.total_frames - now.frames) / frames_per_second
+    per_second = (now.done - earlier.done) / seconds if seconds > 0 else 0.0
+    if now.total and per_second:
+        left = max(0.0, now.total - now.done) / per_second
         parts.append(f"ETA {timedelta(seconds=round(left))}")
     if seconds > 0:
-        unit, done = ("clips", now.clips - earlier.clips) if now.clips else ("updates", now.updates - earlier.updates)
+        unit = "clips" if now.clips else "images" if now.images else "updates"
+        done = getattr(now, unit) - getattr(earlier, unit)
         parts.append(f"{done / seconds:.1f} {unit}/s")
     return "  ".join([*parts, *(f"{name} {value:.3g}" for name, value in metrics.items())])

@@ -17,7 +17,7 @@ _GIB = 2**30
 
 
 class Throughput(Callback):
-    """Clips, frames and updates per second, the share of time spent waiting for data, and memory.
+    """Clips and frames, or images, and updates per second, the share of time spent waiting for data, and memory.
 
     Stands after the callbacks that work between two batches, or their time counts as waiting for data.
 
@@ -66,6 +66,8 @@ def rates(earlier: Counters, now: Counters, seconds: float, waited: float) -> di
     done = {"updates": now.updates - earlier.updates}
     if now.clips:
         done |= {"clips": now.clips - earlier.clips, "frames": now.frames - earlier.frames}
+    if now.images:
+        done["images"] = now.images - earlier.images
     values = {f"throughput/{name}_per_second": count / seconds for name, count in done.items()}
     return values | {"throughput/data_wait_share": min(1.0, waited / seconds)}
 

@@ -17,6 +17,16 @@ def test_a_module_that_counts_is_believed() -> None:
     assert Counters.of(MagicMock(spec=Trainer, global_step=99), gan) == Counters(3, 12, 36, 2500.0)
 
 
+def test_the_end_of_a_run_is_in_frames_or_in_updates() -> None:
+    module = BoringModel()
+    module.updates, module.num_images, module.total_updates = 3, 48, 10
+    counters = Counters.of(MagicMock(spec=Trainer, global_step=99), module)
+    assert counters == Counters(3, 0, 0, None, 48, 10)
+    assert (counters.done, counters.total) == (3, 10)
+    assert (Counters(3, 8, 24, 100.0).done, Counters(3, 8, 24, 100.0).total) == (24, 100.0)
+    assert Counters(3, 0, 0, None).total is None
+
+
 def test_of_any_other_module_the_steps_are_known() -> None:
     trainer = MagicMock(spec=Trainer, global_step=7)
     assert Counters.of(trainer, BoringModel()) == Counters(7, 0, 0, None)

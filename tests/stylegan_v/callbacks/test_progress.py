@@ -27,6 +27,11 @@ def test_describe_leaves_out_what_is_not_known() -> None:
     assert endless == "update 1  kimg 30.0  10.0 clips/s"
 
 
+def test_a_run_that_counts_updates_and_images_says_so() -> None:
+    earlier, now = Counters(10, 0, 0, None, 160, 100), Counters(30, 0, 0, None, 480, 100)
+    assert describe(earlier, now, 4.0, {}) == "update 30/100  ETA 0:00:14  80.0 images/s"
+
+
 def test_a_log_file_gets_a_line_now_and_then(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     progress = RunProgress(line_seconds=1e9)
     trainer = tiny_gan.trainer(tmp_path, progress, tiny_gan.StopAfter(3), enable_progress_bar=True)

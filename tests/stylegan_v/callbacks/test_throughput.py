@@ -27,6 +27,11 @@ def test_rates_are_counts_over_seconds() -> None:
         "throughput/frames_per_second": 30.0,
         "throughput/data_wait_share": 0.25,
     }
+    assert rates(Counters(2, 0, 0, None, 32), Counters(12, 0, 0, None, 192), 4.0, 1.0) == {
+        "throughput/updates_per_second": 2.5,
+        "throughput/images_per_second": 40.0,
+        "throughput/data_wait_share": 0.25,
+    }
     assert rates(Counters(0, 0, 0, None), Counters(1, 0, 0, None), 2.0, 3.0) == {
         "throughput/updates_per_second": 0.5,
         "throughput/data_wait_share": 1.0,
