@@ -53,8 +53,8 @@ def checked_window(window: Sequence[int] | None, size: Sequence[int]) -> tuple[i
 
 
 def _centres(start: int, stop: int, n: int, device: Device, low: float, high: float) -> Float32[Tensor, " N"]:
-    # Element by element, so a part equals the whole's. Rounded as LIIF rounds: where its areas vanish, at a point on the
-    # centre of a latent at the border, the last bit decides its weights.
+    # Element by element, so a part equals the whole's. Rounded as LIIF rounds: where its areas vanish, at a point
+    # on the centre of a latent at the border, the last bit decides its weights.
     radius = (high - low) / (2 * n)
     return low + radius + (2 * radius) * torch.arange(start, stop, device=device).float()
 
