@@ -61,7 +61,9 @@ class Detector(Protocol):
 
 def no_classes(name: str) -> InputError:
     """What a network without classes answers when it is asked for probabilities."""
-    return InputError(f"{name}: gives no class probabilities: choose inception or c3d for an inception score")
+    return InputError(
+        f"{name}: gives no class probabilities: choose inception or c3d, or random_3d, for an inception score"
+    )
 
 
 def check_clips(name: str, clips: Tensor, min_frames: int) -> None:
