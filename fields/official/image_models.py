@@ -20,6 +20,7 @@ Config = Mapping[str, Any]
 Node = dict[str, Any]
 State = Mapping[str, Tensor]
 
+_MAX_COUNT = 1_000_000
 _UNUSED = re.compile(r"(encoder\.)?(sub|add)_mean\.(weight|bias)")
 _RDN_SIZES = {"A": (20, 6, 32), "B": (16, 8, 64)}
 _SWITCHES = {"feat_unfold": "unfold", "local_ensemble": "ensemble", "cell_decode": "cell"}
@@ -82,20 +83,40 @@ def metasr_node(config: Config) -> Node:
 def encoder_node(config: Config) -> Node:
     """The node that builds the encoder of these settings."""
     settings = _settings(config)
-    spec = settings.get("encoder_spec", settings.get("encoder", settings))
-    name, args = (spec["name"], spec.get("args") or {}) if "name" in spec else (_kind_of(spec), spec)
+    spec = _mapping("encoder_spec", settings.get("encoder_spec", settings.get("encoder", settings)))
+    name, given = (spec["name"], spec.get("args") or {}) if "name" in spec else (_kind_of(spec), spec)
     if name not in _DEFAULTS:
         raise InputError(f"encoder_spec: the encoder {name!r} is none of {', '.join(_DEFAULTS)}")
-    if unknown := sorted(set(args) - set(_DEFAULTS[name]) - {"rdn_DCG"}):
-        raise InputError(f"encoder_spec: {name} has no setting {unknown[0]!r}")
+    args = {key: value for key, value in _mapping(f"args of {name}", given).items() if key != "rdn_DCG"}
+    for key, value in args.items():
+        _check(name, key, value)
     return _node_of(name, {**_DEFAULTS[name], **args}, config.get("rdn_DCG"))
+
+
+def _mapping(name: str, value: Any) -> Config:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name}: settings by name are needed, not {type(value).__name__}")
+    return value
+
+
+def _check(name: str, key: str, value: Any) -> None:
+    """Raises an InputError unless a setting of an encoder is known and of its kind."""
+    if key not in _DEFAULTS[name]:
+        raise InputError(f"encoder_spec: {name} has no setting {key!r}")
+    default = _DEFAULTS[name][key]
+    if key in ("res_scale", "rgb_range"):
+        fits = type(value) in (int, float)
+    else:
+        fits = type(value) is type(default) and (type(value) is not int or 0 < value <= _MAX_COUNT)
+    if not fits:
+        raise InputError(f"encoder_spec: {key} of {name} is {str(value)[:40]!r}, where {default!r} is usual")
 
 
 def _settings(config: Config) -> Config:
     """The innermost settings of a model: out of a recording's or checkpoint's ``model``, and out of ``args``."""
-    settings = config.get("model", config)
+    settings = _mapping("model", config.get("model", config))
     if settings.get("name") in ("liif", "metasr"):
-        settings = settings.get("args") or {}
+        settings = _mapping("args", settings.get("args") or {})
     return settings
 
 
@@ -105,11 +126,17 @@ def _kind_of(args: Config) -> str:
     return "rdn" if {"G0", "RDNconfig"} & set(args) else "edsr-baseline"
 
 
-def _hidden(spec: Config) -> list[int]:
-    args = spec.get("args") or {}
+def _hidden(spec: Any) -> list[int]:
+    args = _mapping("args of imnet_spec", _mapping("imnet_spec", spec).get("args") or {})
     if spec.get("name") != "mlp" or args.get("out_dim", 3) != 3 or not isinstance(args.get("hidden_list"), list):
         raise InputError("imnet_spec: only an mlp with a hidden_list and three outputs is known")
-    return args["hidden_list"]
+    return _counts("hidden_list", args["hidden_list"])
+
+
+def _counts(name: str, values: Any) -> list[int]:
+    if not isinstance(values, list | tuple) or not all(type(n) is int and 0 < n <= _MAX_COUNT for n in values):
+        raise InputError(f"{name}: whole numbers above 0 are needed, not {str(values)[:40]}")
+    return list(values)
 
 
 def _node_of(name: str, args: Config, rdn_sizes: Any) -> Node:
@@ -133,8 +160,8 @@ def _node(name: str, arguments: dict[str, Any]) -> Node:
 def _rdn_sizes(args: Config, given: Any) -> tuple[int, int, int]:
     if args["RDNkSize"] != 3:
         raise InputError(f"encoder_spec: an RDN with kernels of {args['RDNkSize']} is not known, only of 3")
-    sizes = _RDN_SIZES.get(args["RDNconfig"]) if given is None else tuple(given)
-    if sizes is None or len(sizes) != 3:
+    sizes = _RDN_SIZES.get(args["RDNconfig"], ()) if given is None else tuple(_counts("rdn_DCG", given))
+    if len(sizes) != 3:
         raise InputError(f"encoder_spec: RDNconfig {args['RDNconfig']!r} is neither A nor B, and rdn_DCG is not given")
     return sizes
 
