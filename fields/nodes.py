@@ -124,7 +124,10 @@ def _at_most(max_tensors: int, class_path: Any) -> Iterator[None]:
         nonlocal made
         made += 1
         if made > max_tensors:
-            raise InputError(f"{class_path}: its config asks for more parameters than there are: give the config of it")
+            raise InputError(
+                f"{class_path}: its settings ask for more parameters than the {max_tensors} that there are: give the "
+                "settings that belong to the weights"
+            )
 
     handle = register_module_parameter_registration_hook(count)
     try:
