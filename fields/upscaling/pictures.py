@@ -125,7 +125,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: is empty: give another file")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # memory is estimated elsewhere
+            warnings.simplefilter("ignore")  # of size: memory is estimated elsewhere; of EXIF: see `_exif`
             with Image.open(path, formats=_FORMATS) as image:
                 _check_kind(image, path)
                 yield image
@@ -188,7 +188,10 @@ def _exif(image: Image.Image, size: tuple[int, int], path: Path) -> bytes:
 
 
 def _exif_bytes(image: Image.Image, size: tuple[int, int]) -> bytes:
-    exif = image.getexif()
+    exif, written = image.getexif(), image.info.get("exif")
+    if written:  # opening has read it and told nobody
+        exif = Image.Exif()
+        exif.load(written)
     unwanted = set(exif) - _OF_PICTURES if image.format == "TIFF" else set(exif) & {ExifTags.Base.Orientation}
     for tag in unwanted:
         del exif[tag]
