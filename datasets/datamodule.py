@@ -165,7 +165,7 @@ class ClipDataModule(LightningDataModule):
     def test_dataloader(self) -> Iterable[int]:
         return range(1)
 
-    def on_before_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+    def on_before_batch_transfer(self, batch: dict[str, Any] | int, dataloader_idx: int) -> dict[str, Any] | int:
         # The position moves with the batches that are used, not with those that were fetched ahead.
         if self.trainer is not None and self.trainer.training:
             self.start_update = int(batch["update"][0]) + 1

@@ -182,8 +182,11 @@ class RunCLI(LightningCLI):
             )
         config.run_name = _run_name(config.run_name, config.config)
         self.folder = Path(config.runs_dir).expanduser() / config.run_name
-        if config.ckpt_path is None and subcommand in ("validate", "test"):
-            config.ckpt_path = "last"
+        if subcommand in ("validate", "test"):
+            config.ckpt_path = config.ckpt_path or "last"
+            config.evaluation.monitor = (
+                None  # nothing is chosen here, so other protocols than that of the run may be given
+            )
         if config.ckpt_path is not None:
             config.ckpt_path = str(self._checkpoint(config, fitting=subcommand == "fit"))
         elif subcommand == "fit" and (source := config.get(_INIT_FROM)) is not None and not _requeued(self.folder):

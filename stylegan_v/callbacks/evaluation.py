@@ -33,8 +33,9 @@ from stylegan_v.callbacks.measuring import (
     read_protocols,
     real_side,
     scalars,
+    try_out,
 )
-from stylegan_v.callbacks.scoring import Scoring, close_group, score
+from stylegan_v.callbacks.scoring import Scoring, score
 
 if TYPE_CHECKING:
     from stylegan_v.metrics.collecting import Options
@@ -103,7 +104,11 @@ class Evaluation(Callback):
             raise InputError(f"evaluation.protocols: {type(pl_module).__name__} has no averaged generator to measure")
         self._real = real_side(trainer.datamodule, self._part(stage))
         self.measurements = load_measurements(
-            self.protocols, self.detectors, trainer.strategy.root_device, lambda held: _agreed(trainer, held)
+            self.protocols,
+            self.detectors,
+            trainer.strategy.root_device,
+            partial(try_out, generator=pl_module.generator_ema, real=self._real),
+            partial(_agreed, trainer),
         )
         if stage != "fit" and not self.measurements:
             raise InputError("evaluation.protocols: none of them can be measured; the lines above say why")
@@ -167,13 +172,14 @@ class Evaluation(Callback):
         for measurement in self.measurements:
             with _bar() as bar:
                 progress = partial(_show, bar, measurement.protocol.name)
-                options = self._options(trainer, group, progress=progress)
+                options = self._options(trainer, group=group, progress=progress)
                 record = score(measurement, module.generator_ema, self._real, options, about, _first_only(trainer))
             if trainer.is_global_zero:
                 from stylegan_v.metrics.results import as_text
 
                 print(as_text(record))
-        close_group(group)
+        if group is not None:
+            dist.destroy_process_group(group)
 
     # An evaluation from its beginning to its end.
 
@@ -195,8 +201,9 @@ class Evaluation(Callback):
         if self._best is not None:
             self._best.write_candidate(trainer, module)
         generator = copy.deepcopy(module.generator_ema)
-        options, about = self._options(trainer, _new_group(trainer)), self._about(trainer, counters)
-        self._job = Scoring(self.measurements, generator, self._real, options, about, _first_only(trainer))
+        groups, options = [_new_group(trainer) for _ in self.measurements], self._options(trainer)
+        where = self._about(trainer, counters), _first_only(trainer)
+        self._job = Scoring(self.measurements, generator, self._real, options, groups, *where)
         if self.background:
             self._worker = self._worker or Worker("evaluation")
             self._worker.submit(self._job)
@@ -220,7 +227,7 @@ class Evaluation(Callback):
         """Puts away a job that is over on all ranks."""
         if self._job is not None:
             self._collect(trainer)
-            close_group(self._job.options.group)
+            self._job.close()
             self._job = None
             self._drop_candidate(trainer)
 
@@ -241,7 +248,9 @@ class Evaluation(Callback):
         if self._job is None:
             return
         self._job.stop()
-        if not self._job.wait(_PATIENCE):
+        if self._job.wait(_PATIENCE):
+            self._job.close()
+        else:
             self._warn(trainer, f"evaluation of update {self._job.updates}: does not stop, and is left behind")
         self._job = None
         self._drop_candidate(trainer)
@@ -262,10 +271,10 @@ class Evaluation(Callback):
     def _about(self, trainer: Trainer, counters: Counters) -> dict[str, Any]:
         return {"verb": str(trainer.state.fn.value), "updates": counters.updates, "kimg": counters.frames / 1000}
 
-    def _options(self, trainer: Trainer, group: Any, **more: Any) -> Options:
+    def _options(self, trainer: Trainer, **more: Any) -> Options:
         from stylegan_v.metrics.collecting import Options
 
-        return Options(trainer.strategy.root_device, self.cache_dir, self.batch_frames, group, **more)
+        return Options(trainer.strategy.root_device, self.cache_dir, self.batch_frames, **more)
 
     def _log(self, trainer: Trainer, values: Mapping[str, float], updates: int) -> None:
         for logger in trainer.loggers:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datasets.datamodule import ClipDataModule
     from stylegan_v.metrics.collecting import Options
     from stylegan_v.metrics.detectors.interface import Detector
+    from stylegan_v.metrics.evaluation import Evaluation as _Evaluation
     from stylegan_v.metrics.protocols import MetricProtocol
     from stylegan_v.metrics.sides import Part, RealSide
     from stylegan_v.networks import Generator
@@ -61,41 +63,46 @@ def load_measurements(
     protocols: Sequence[MetricProtocol],
     paths: Mapping[str, str],
     device: torch.device,
+    try_out: Callable[[Measurement], None],
     agreed: Callable[[bool], bool] = bool,
 ) -> list[Measurement]:
-    """The protocols with their feature networks; those whose network cannot be had are left out, in a line each.
+    """The protocols with their feature networks; those that cannot be carried out are left out, in a line per reason.
 
     Args:
         protocols: In the order in which they are measured.
         paths: Files of weights by name of the network; those of the others are looked for in the cache folder.
         device: Where the networks compute.
-        agreed: Says whether a condition holds on all ranks, whose files may differ.
+        try_out: Raises `InputError` for what cannot be measured.
+        agreed: Says whether something holds on all ranks, whose files may differ.
 
     Raises:
-        InputError: A file is given for a network that none of the protocols asks for.
+        InputError: A file is given for a network that there is not.
     """
-    from stylegan_v.metrics.detectors.table import load_detector
+    from stylegan_v.metrics.detectors.table import entry_of, load_detector
 
-    wanted = dict.fromkeys(protocol.detector for protocol in protocols)
-    if strange := [name for name in paths if name not in wanted]:
-        asked = ", ".join(wanted)
-        raise InputError(f"evaluation.detectors: no protocol asks for {strange[0]}, only for {asked}: leave it out")
-    detectors: dict[str, Detector] = {}
-    for name in wanted:
-        found, reason = None, ""
+    for name in paths:
+        entry_of(name)
+    load = cache(lambda name: load_detector(name, paths.get(name), device=device))
+    found: list[Measurement] = []
+    lost: dict[str, list[str]] = {}
+    for protocol in protocols:
+        reason = ""
         try:
-            found = load_detector(name, paths.get(name), device=device)
+            measurement = Measurement(protocol, load(protocol.detector))
+            try_out(measurement)
         except InputError as error:
             reason = str(error)
-        if agreed(found is not None):
-            detectors[name] = found
+        if agreed(not reason):
+            found.append(measurement)
             continue
         # The first rank speaks for all, unless it has what others lack.
         first = rank_zero_only.rank == 0
-        if agreed(found is not None or not first) or first:
-            lost = ", ".join(protocol.name for protocol in protocols if protocol.detector == name)
-            _log.warning("evaluation: %s left out: %s", lost, reason or "another rank lacks the feature network")
-    return [Measurement(each, detectors[each.detector]) for each in protocols if each.detector in detectors]
+        only_others = agreed(not (first and reason))
+        if first or (only_others and reason):
+            lost.setdefault(reason or "another rank lacks what it needs", []).append(protocol.name)
+    for reason, names in lost.items():
+        _log.warning("evaluation: %s left out: %s", ", ".join(names), reason)
+    return found
 
 
 def real_side(data: ClipDataModule, part: Part) -> RealSide:
@@ -113,6 +120,20 @@ def real_side(data: ClipDataModule, part: Part) -> RealSide:
     return RealSide.of_data(data, part)
 
 
+def try_out(measurement: Measurement, generator: Generator, real: RealSide) -> None:
+    """Prepares an evaluation and does not carry it out: what is wrong is known at the start, not after hours.
+
+    Args:
+        measurement: What is to be measured.
+        generator: Like the one it is to be measured of.
+        real: What it is to be measured against.
+
+    Raises:
+        InputError: It cannot be: no video is long enough, or the feature network does not suit the protocol.
+    """
+    _evaluation(measurement, generator, real, None)
+
+
 def measure(measurement: Measurement, generator: Generator, real: RealSide, options: Options) -> dict[str, Any]:
     """The record of a generator's score.
 
@@ -122,11 +143,15 @@ def measure(measurement: Measurement, generator: Generator, real: RealSide, opti
         real: What it is measured against.
         options: How it is computed.
     """
-    from stylegan_v.metrics.evaluation import evaluate
+    return _evaluation(measurement, generator, real, options).run().record()
+
+
+def _evaluation(measurement: Measurement, generator: Generator, real: RealSide, options: Options | None) -> _Evaluation:
+    from stylegan_v.metrics.evaluation import Evaluation, Options
     from stylegan_v.metrics.sides import GeneratedSide
 
     fake = GeneratedSide(generator, real)
-    return evaluate(measurement.protocol, real, fake, measurement.detector, options).record()
+    return Evaluation(measurement.protocol, real, fake, measurement.detector, options or Options())
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:

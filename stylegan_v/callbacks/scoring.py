@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -50,14 +51,15 @@ def score(
 class Scoring(Job):
     """The scores of one state, as a job.
 
-    What goes wrong is reported and does not reach training. Where several ranks work together, the one that failed
-    closes the group that they talk through, so that the others fail as well instead of waiting for it.
+    What goes wrong is kept and does not reach training, nor the other protocols. Where several ranks work together,
+    each protocol has a group of its own, which the rank that failed closes: the others fail as well instead of waiting.
 
     Args:
         measurements: What is measured, in this order.
         generator: In evaluation mode; nobody else changes it.
         real: What it is measured against.
-        options: How; a group of theirs belongs to this job alone.
+        options: How.
+        groups: Of processes, one per measurement, for this job alone; None where there is one process.
         about: Where the run is: ``updates`` among other values.
         folder: Of the run, to whose files the records are added; None: they are not, as on all ranks but the first.
 
@@ -73,17 +75,13 @@ class Scoring(Job):
         generator: Generator,
         real: RealSide,
         options: Options,
+        groups: Sequence[Any],
         about: Mapping[str, Any],
         folder: Path | None,
     ) -> None:
         super().__init__()
-        self.measurements, self.generator, self.real, self.about, self.folder = (
-            measurements,
-            generator,
-            real,
-            dict(about),
-            folder,
-        )
+        self.measurements, self.groups = list(measurements), list(groups)
+        self.generator, self.real, self.about, self.folder = generator, real, dict(about), folder
         self.options = replace(options, progress=self.report, stop=self.stopping)
         self.records: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self.failures: SimpleQueue[str] = SimpleQueue()
@@ -98,42 +96,44 @@ class Scoring(Job):
     def work(self) -> None:
         # Gradients are switched per thread, as is the stream: kernels of training do not wait for those of the job.
         with torch.no_grad(), self._beside():
-            for measurement in self.measurements:
-                self.label = measurement.protocol.name
-                if not self._attempt(measurement):
-                    break
+            for measurement, i in zip(self.measurements, range(len(self.groups)), strict=True):
+                if not self.stopping():
+                    self.label = measurement.protocol.name
+                    if not self._attempt(measurement, i):
+                        self._hang_up([i])
             if self._stream is not None:
-                self._stream.synchronize()  # its tensors may be given to training from here on
+                self._stream.synchronize()  # its memory may be given to training from here on
 
-    def _attempt(self, measurement: Measurement) -> bool:
-        """Measures and keeps what comes of it; says whether the next protocol can be tried."""
+    def close(self) -> None:
+        """Ends the groups, once the job is over; other ranks that still wait in one of them fail."""
+        self._hang_up(range(len(self.groups)))
+
+    def _attempt(self, measurement: Measurement, i: int) -> bool:
+        """Measures, in group ``i``, and keeps what comes of it; says whether nothing went wrong."""
         from stylegan_v.metrics.collecting import Stopped
 
+        options = replace(self.options, group=self.groups[i])
         try:
-            self.records.put(score(measurement, self.generator, self.real, self.options, self.about, self.folder))
+            self.records.put(score(measurement, self.generator, self.real, options, self.about, self.folder))
         except Stopped:
-            return False
+            self.stop()
         except BaseException as error:  # on a thread, nobody else would hear of it
             said = " ".join(str(error).split()) if isinstance(error, InputError) else traceback.format_exc()
             self.failures.put(f"evaluation of update {self.updates}, {self.label}: {said}")
-            return self._alone()
+            return False
         return True
 
-    def _alone(self) -> bool:
-        """Whether no other rank waits for this one; if so, they are let go."""
-        if self.options.group is None:
-            return True
-        close_group(self.options.group)
-        return False
+    def _hang_up(self, numbers: Sequence[int]) -> None:
+        """Ends some groups: other ranks may wait there for this one, and shall not."""
+        mine = [i for i in numbers if self.groups[i] is not None]
+        for i in mine:
+            dist.destroy_process_group(self.groups[i])
+            self.groups[i] = None
+        if mine:
+            gc.collect()  # connections end with the last reference, and what evaluated may be a circle of them
 
     def _beside(self) -> AbstractContextManager[Any]:
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
-
-
-def close_group(group: Any) -> None:
-    """Ends a process group, if it has not ended yet."""
-    if group in dist.distributed_c10d._world.pg_map:
-        dist.destroy_process_group(group)
 
 
 def _stream_after_now(device: torch.device) -> torch.cuda.Stream | None:
