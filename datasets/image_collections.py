@@ -23,6 +23,8 @@ from errors import InputError
 
 Size = tuple[int, int]
 
+_KEPT_BYTES = 2**28  # of images made on the fly, which are asked for again and again
+
 
 @runtime_checkable
 class ImageCollection(Protocol):
@@ -68,10 +70,16 @@ class MadeImages:
             raise InputError("seeds, families: give at least one of each")
         self.names = [f"{family}_{seed}" for seed in seeds for family in families]
         self.sizes = [(size[0], size[1])] * len(self.names)
+        self._kept: dict[int, np.ndarray] = {}
 
     def read(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
+        if index in self._kept:
+            return self._kept[index]
         seed, family = divmod(index, len(self.families))
-        return synthetic_image(self.families[family], self.seeds[seed], self.size)
+        image = synthetic_image(self.families[family], self.seeds[seed], self.size)
+        if image.nbytes * len(self._kept) < _KEPT_BYTES:
+            self._kept[index] = image
+        return image
 
     def read_small(self, index: int) -> None:
         return None

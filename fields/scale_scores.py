@@ -135,7 +135,7 @@ class _Axes:
         up = (value - self.low) / (self.high - self.low)
         return self.left + along * (self.right - self.left), self.bottom - up * (self.bottom - self.top)
 
-    def draw(self, pen: ImageDraw.ImageDraw, font: ImageFont.ImageFont) -> None:
+    def draw(self, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> None:
         for value in np.linspace(self.low, self.high, 5):
             y = self(self.scales[0], value)[1]
             pen.line((self.left, y, self.right, y), fill=_GREY)

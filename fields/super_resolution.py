@@ -43,7 +43,7 @@ _PICTURE_SCALE = 4.0  # of which pictures are shown, or the nearest that is meas
 def points_of(
     pixels: Int64[Tensor, "B Q"], size: Int64[Tensor, "B 2"]
 ) -> tuple[Float32[Tensor, "B Q 2"], Float32[Tensor, "B Q 2"]]:
-    """Centres of pixels (y, x) in [-1, 1], bit for bit those of `coords.mesh`, and the cells of their images.
+    """Centres of pixels (y, x) in [-1, 1], those of `coords.mesh` up to rounding, and the cells of their images.
 
     Args:
         pixels: Numbers of pixels, counted row by row.
@@ -272,7 +272,7 @@ class SuperResolution(LightningModule):
     def _asked_to_stop(self) -> bool:
         """Whether somebody wants the run to end now; to be called on all ranks."""
         asking = [callback for callback in self.trainer.callbacks if hasattr(callback, "stop_if_requested")]
-        return any([callback.stop_if_requested(self.trainer) for callback in asking])
+        return any(callback.stop_if_requested(self.trainer) for callback in asking)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.validate_now()
