@@ -53,7 +53,7 @@ def test_the_table_has_a_line_per_scale() -> None:
 
 def pixels_of(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     """Places (y, x) of a colour below the legend."""
-    return np.argwhere((picture[46:] == colour).all(axis=2)) + [46, 0]
+    return np.argwhere((picture[46:] == colour).all(axis=2)) + np.array([46, 0])
 
 
 def test_the_curve_rises_with_psnr_and_runs_over_the_logarithm_of_the_scale() -> None:
