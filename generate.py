@@ -225,6 +225,45 @@ def export(
     command.export(ckpt, out, format, opset, take)
 
 
+def upscale(
+    source: str,
+    ckpt: str,
+    out: str = "out",
+    scale: float | None = None,
+    size: str | None = None,
+    zoom: str | None = None,
+    crf: int | None = None,
+    tile: int | None = None,
+    overlap: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Pictures and videos at any size, by a model of continuous images such as LIIF; videos keep their sound.
+
+    example: python generate.py upscale --ckpt runs/demo photo.jpg --scale 3.7
+
+    Args:
+        source: A picture, a video, or a folder of them.
+        ckpt: A run folder, a checkpoint, a folder or file of weights, or a checkpoint of the original LIIF (.pth).
+        out: A folder, where files keep their names; or the name of a file, whose end says how it is written.
+        scale: How many times larger, such as 3.7; smaller than 1 reduces, with antialiasing.
+        size: Width and height instead, such as 1920x1080. Sides of videos are made even.
+        zoom: Show a part alone, such as 0.5,0.25,4: its centre, x from the left and y from the top in [0, 1], and how
+            many times it is magnified. The result has the size of the source, unless another is asked for.
+        crf: Quality of videos, 0 is best. None: hardly to be told from the frames.
+        tile: Side of the parts that a frame is computed in, in its own pixels; changes nothing but memory. None: as
+            fits into 2 GiB.
+        overlap: How many pixels around a tile are looked at. None: all that matter, so that tiles equal the whole;
+            fewer are faster.
+        device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
+        overwrite: Whether to replace files that were made with other settings; those made with the same are kept.
+    """
+    from fields.upscaling import command
+
+    how = command.plan(scale, size, zoom, crf, tile, overlap)
+    command.upscale(source, ckpt, out, how, device, overwrite=overwrite)
+
+
 ACTIONS = {
     "sample": sample,
     "grid": grid,
@@ -235,6 +274,7 @@ ACTIONS = {
     "frames": frames,
     "xt": xt,
     "export": export,
+    "upscale": upscale,
 }
 
 
@@ -254,6 +294,9 @@ class ActionParser(Parser):
         super().__init__(*args, **{"formatter_class": _Help, **kwargs})
 
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
+        if args == ("--source",):  # what a verb works on needs no flag
+            args = ("source",)
+            kwargs.pop("required", None)
         if kwargs.get("type") is bool:
             del kwargs["type"]
             kwargs.update(action=ActionYesNo, nargs="?")

@@ -23,10 +23,11 @@ from fields.upscaling.tiling import Cut, render_view
 from fields.upscaling.views import View
 
 Pixels = UInt8[np.ndarray, "H W C"] | UInt16[np.ndarray, "H W C"]
+Enlarged = UInt8[np.ndarray, "h w C"] | UInt16[np.ndarray, "h w C"]
 Advance = Callable[[int], object]  # is told how many pixels are done
 
 
-def enlarge(model: Model, pixels: Pixels, view: View, cut: Cut, advance: Advance) -> Pixels:
+def enlarge(model: Model, pixels: Pixels, view: View, cut: Cut, advance: Advance) -> Enlarged:
     """A view of a picture, with its number of channels and its depth.
 
     Memory beside the two pictures does not grow with them. Grey goes through the model as equal colours, of whose
@@ -60,7 +61,7 @@ def enlarge(model: Model, pixels: Pixels, view: View, cut: Cut, advance: Advance
     return result if computed == view else _reduced(result, view.size)
 
 
-def _reduced(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def _reduced(pixels: Pixels, size: tuple[int, int]) -> Enlarged:
     """A picture at a smaller size, with antialiasing."""
     channels = [Image.fromarray(channel.astype(np.float32)) for channel in np.moveaxis(pixels, -1, 0)]
     small = [np.asarray(channel.resize(size[::-1], Image.Resampling.BICUBIC)) for channel in channels]

@@ -16,6 +16,8 @@ from jaxtyping import Float64
 
 from errors import InputError
 
+_MAX_SCALE = 1e6  # whether memory holds the result is another question
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -119,15 +121,15 @@ def parse_target(scale: float | None, size: str | None, zoom: str | None) -> Tar
         raise InputError("size: scale is given as well: give one of the two")
     if scale is None and size is None and zoom is None:
         raise InputError("scale: nothing says how large: give --scale 3.7, --size 1920x1080 or --zoom 0.5,0.5,4")
-    if scale is not None and not 0 < scale < math.inf:
-        raise InputError(f"scale: {scale:g}: give a number above 0, such as 3.7")
+    if scale is not None and not 0 < scale <= _MAX_SCALE:
+        raise InputError(f"scale: {scale:g}: give a number above 0 and up to {_MAX_SCALE:g}, such as 3.7")
     return Target(scale, None if size is None else _parse_size(size), None if zoom is None else _parse_zoom(zoom))
 
 
 def _parse_size(text: str) -> tuple[int, int]:
     sides = text.lower().split("x")
-    # Ten digits are more pixels than anything has; `isdecimal` alone would take digits of other scripts.
-    if len(sides) != 2 or not all(side.isascii() and side.isdecimal() and len(side) <= 10 for side in sides):
+    # Nine digits are more pixels than anything has; `isdecimal` alone would take digits of other scripts.
+    if len(sides) != 2 or not all(side.isascii() and side.isdecimal() and len(side) <= 9 for side in sides):
         raise InputError(f"size: {text[:40]}: give width and height in pixels, such as 1920x1080")
     width, height = map(int, sides)
     if not width * height:
