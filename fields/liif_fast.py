@@ -83,10 +83,12 @@ def _blocked(imnet: MLP, table: Tensor, rows: Tensor, known: Tensor, weights: Te
     linear = list(imnet.layers[::2])
     on_known = _on_known(imnet, known)
     num_rows = max(1, min(ROWS * torch.get_num_threads(), rows.shape[1]))
-    buffers = [table.new_empty(num_rows, layer.out_features) for layer in linear]
+    turns = table.new_empty(2, num_rows * max(layer.out_features for layer in linear))
     values = table.new_zeros(rows.shape[1], linear[-1].out_features)
     for part in ranges(len(values), num_rows):
-        outputs = [buffer[: part.stop - part.start] for buffer in buffers]
+        count = part.stop - part.start
+        widths = [layer.out_features for layer in linear]
+        outputs = [turns[i % 2, : count * width].view(count, width) for i, width in enumerate(widths)]
         for row, given, weight in zip(rows[:, part], known[:, part], weights[:, part], strict=True):
             torch.index_select(table, 0, row, out=outputs[0])
             outputs[0].addmm_(given, on_known)
