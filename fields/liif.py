@@ -14,7 +14,6 @@ Shape legend
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
@@ -48,12 +47,14 @@ class LIIF(ContinuousImage):
         unfold: bool = True,
         ensemble: bool = True,
         cell: bool = True,
-        form: Literal["fast", "published"] = "fast",
+        form: str = "fast",
         max_cell_scale: float | None = None,
     ) -> None:
         super().__init__(encoder)
         if max_cell_scale is not None and not max_cell_scale > 0:
             raise InputError(f"max_cell_scale {max_cell_scale}: give a magnification above 0, or none")
+        if form not in _FORMS:
+            raise InputError(f"form {form!r}: give fast or published")
         latent_dim = encoder.out_dim * (9 if unfold else 1)
         self.imnet = MLP(latent_dim + (4 if cell else 2), 3, hidden)
         self.unfold, self.ensemble, self.cell = unfold, ensemble, cell
