@@ -57,6 +57,8 @@ logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
     lambda record: not any(words in record.getMessage() for words in _NOISE)
 )
 logging.getLogger("pytorch_lightning.accelerators.cuda").setLevel(logging.WARNING)
+# Our data have a loader for `validate`; a module that does not measure is trained on them all the same.
+warnings.filterwarnings("ignore", "You passed in a `val_dataloader` but have no `validation_step`")
 warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
 
 

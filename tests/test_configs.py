@@ -49,7 +49,7 @@ TOTALS = {  # parameters of (generator, discriminator)
     "mocogan_sg2": (29_619_157, OFFICIAL_256[1]),
     **dict.fromkeys(("image_pretrain_256", "image_pretrain_frames_256"), IMAGES_256),
     "image_pretrain_tiny": (17_044, 16_929),
-    **dict.fromkeys(("tiny", "smooth_tiny"), (21_700, 45_265)),
+    **dict.fromkeys(("tiny", "smooth_tiny", "tiny_evaluated"), (21_700, 45_265)),
     "mocogan_sg2_tiny": (22_324, 44_704),
     "real_tiny": (846_655, 1_017_665),
     "demo": (442_108, 687_553),

@@ -90,7 +90,7 @@ def panels(
     Args:
         curves: Steps and values by title.
         columns: Panels side by side.
-        levels: Values [n] to compare with, by title; drawn as a second, lighter line.
+        levels: Floors of the values [n], by title; of those that have one.
     """
     levels = levels or {}
     columns = min(columns, len(curves))
@@ -110,7 +110,7 @@ def panel(title: str, steps: np.ndarray, values: np.ndarray, level: np.ndarray |
         title: What it shows.
         steps: [n], ascending.
         values: [n].
-        level: Values to compare with [n]; None: none.
+        level: Floor of the values [n], drawn as a lighter line; None: none.
     """
     picture = Image.new("RGB", _PANEL, "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
@@ -124,7 +124,9 @@ def panel(title: str, steps: np.ndarray, values: np.ndarray, level: np.ndarray |
     for y, value in ((top, high), (bottom, low)):
         draw.text((left - 4, y), f"{value:.3g}", _INK, font, anchor="rm")
     for x, step, anchor in ((left, steps[0], "la"), (right, steps[-1], "ra")):
-        draw.text((x, bottom + 4), f"{step:.0f}", _INK, font, anchor=anchor)
+        draw.text((x, bottom + 4), f"{step:.0f}" if step == round(step) else f"{step:.4g}", _INK, font, anchor=anchor)
+    if level is not None:
+        draw.text((right - 4, top + 4), f"floor {level[-1]:.4g}", _LEVEL, font, anchor="ra")
 
     x = left + (steps - steps[0]) / max(steps[-1] - steps[0], 1e-12) * (right - left)
     for heights, colour in ((level, _LEVEL), (values, _LINE)):

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from stylegan_v.metrics.curves import draw_curves, panel, panels, read_curves
+from stylegan_v.metrics.curves import draw_curves, draw_scores, panel, panels, read_curves
 
 BLUE = (30, 100, 200)
 
@@ -68,3 +69,47 @@ def test_a_constant_and_an_unusable_curve_are_drawn_without_complaint() -> None:
         str(i): (np.arange(3.0), np.full(3, value)) for i, value in enumerate([2.0, math.nan, math.inf, 0.0, 1.0])
     }
     assert panels(curves).size == (4 * 320, 2 * 200)
+
+
+def _scored(updates: int, value: float, floor: float | None = 0.5, **others: Any) -> dict[str, Any]:
+    sanity = None if floor is None else {"real": floor, "frozen": 9.0, "num": 8}
+    return {
+        "verb": "fit",
+        "updates": updates,
+        "kimg": updates / 4,
+        "protocol": "a",
+        "value": value,
+        "sanity": sanity,
+    } | others
+
+
+def test_scores_of_training_are_drawn_with_their_floor(tmp_path: Path) -> None:
+    out = tmp_path / "metrics.png"
+    records = [
+        _scored(4, 5.0),  # measured again below, after resuming
+        _scored(8, 1.0),
+        _scored(4, 3.0),
+        _scored(8, 100.0, verb="test"),
+        _scored(8, 2.0, None, protocol="b"),
+        {"protocol": "c", "value": 7.0},  # of another command
+    ]
+    assert draw_scores(records, out) == out
+    expected = panels(
+        {"a": (np.array([1.0, 2.0]), np.array([3.0, 1.0])), "b": (np.array([2.0]), np.array([2.0]))},
+        levels={"a": np.array([0.5, 0.5]), "b": np.array([math.nan])},
+    )
+    with Image.open(out) as picture:
+        assert np.array_equal(np.asarray(picture), np.asarray(expected))
+
+
+def test_the_floor_is_a_line_of_its_own_and_belongs_to_the_range() -> None:
+    picture = np.asarray(panel("a", np.arange(3.0), np.full(3, 2.0), np.full(3, 1.0)))
+    orange = (picture == np.array((230, 150, 60))).all(axis=2)
+    rows = {name: np.nonzero(line[24:181, 58:309])[0] for name, line in (("value", blue(picture)), ("floor", orange))}
+    assert rows["value"].max() <= 2  # at the top
+    assert (rows["floor"] >= 150).sum() > 240  # at the bottom, from side to side
+
+
+def test_no_scores_no_picture(tmp_path: Path) -> None:
+    assert draw_scores([], tmp_path / "metrics.png") is None
+    assert list(tmp_path.iterdir()) == []
