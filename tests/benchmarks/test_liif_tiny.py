@@ -81,7 +81,8 @@ def test_a_run_is_trained_measured_and_measured_again(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py"])
     config = tmp_path / "quick.yaml"
-    config.write_text(liif_tiny.CONFIG.read_text().replace("scales: [2, 2.5, 3, 4, 6]", "scales: [6]"))
+    text = liif_tiny.CONFIG.read_text().replace("scales: [2, 2.5, 3, 4, 6]", "scales: [6]")
+    config.write_text(text.replace("num_seeds: 1000", "num_seeds: 2").replace("num_workers: 1", "num_workers: 0"))
     monkeypatch.setattr(liif_tiny, "CONFIG", config)
     monkeypatch.setattr(liif_tiny, "measure", lambda model, pictures: measure(model, (1,), pictures))
     results = []
