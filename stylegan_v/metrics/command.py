@@ -19,6 +19,7 @@ from tqdm import tqdm
 from errors import InputError
 from stylegan_v.checkpoints import replacing
 from stylegan_v.metrics.curves import panels
+from stylegan_v.metrics.detectors.interface import Detector
 from stylegan_v.metrics.detectors.table import load_detector
 from stylegan_v.metrics.evaluation import Options, evaluate
 from stylegan_v.metrics.protocols import MetricProtocol, read_protocol
@@ -61,11 +62,11 @@ def carry_out(request: Request, names: Sequence[str]) -> bool:
     if request.batch_frames < 1:
         raise InputError(f"batch_frames: {request.batch_frames}: give at least 1")
     out = Path(request.out).expanduser()
-    if out.is_dir():
-        raise InputError(f"out: {out} is a folder: give the name of a file, such as {out / 'metrics.jsonl'}")
     with processes():
+        first = Ranks().rank == 0
         device = _device(request.device)
         real, fake = open_sides(request, device)
+        _require_writable(out)
         missing = 0
         for protocol in protocols:
             try:
@@ -74,11 +75,12 @@ def carry_out(request: Request, names: Sequence[str]) -> bool:
                 if len(protocols) == 1:
                     raise
                 missing += 1
-                print(f"metrics: {protocol.name}: left out: {' '.join(str(error).split())}", file=sys.stderr)
+                if first:
+                    print(f"metrics: {protocol.name}: left out: {' '.join(str(error).split())}", file=sys.stderr)
                 continue
-            if Ranks().rank == 0:
+            if first:
+                print(as_text(record), flush=True)  # before anything can go wrong with the file
                 append_line(out, record)
-                print(as_text(record), flush=True)
                 _draw_late(protocol, record, out)
         return not missing
 
@@ -115,7 +117,7 @@ def processes() -> Iterator[None]:
 def _one(
     protocol: MetricProtocol, real: RealSide, fake: GeneratedSide | FilmedSide, request: Request, device: torch.device
 ) -> dict[str, Any]:
-    detector = load_detector(protocol.detector, request.detector_path, device=device)
+    detector = _load(protocol.detector, request.detector_path, device)
     silent = None if Ranks().rank == 0 else True  # None: only in a terminal
     with tqdm(unit="frame", unit_scale=True, desc=protocol.name, disable=silent) as bar:
 
@@ -125,6 +127,28 @@ def _one(
 
         options = Options(device, request.cache_dir, request.batch_frames, progress=progress)
         return evaluate(protocol, real, fake, detector, options).record()
+
+
+def _load(name: str, path: str | None, device: torch.device) -> Detector:
+    """The feature network, if all processes have it: those that do would wait for the others."""
+    detector, problem = None, None
+    try:
+        detector = load_detector(name, path, device=device)
+    except InputError as error:
+        problem = error
+    problems = [said for said in Ranks().gather(problem and str(problem)) if said]
+    if detector is None or problems:
+        raise problem or InputError(f"another process: {problems[0]}")
+    return detector
+
+
+def _require_writable(out: Path) -> None:
+    """Results that took hours must not be lost for want of a folder."""
+    if out.is_dir():
+        raise InputError(f"out: {out} is a folder: give the name of a file, such as {out / 'metrics.jsonl'}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise InputError(f"out: {out} cannot be written: give a file in a folder of yours")
 
 
 def _draw_late(protocol: MetricProtocol, record: Mapping[str, Any], out: Path) -> None:

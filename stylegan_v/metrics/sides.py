@@ -7,7 +7,6 @@ Shape legend
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,9 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from einops import rearrange
-from jaxtyping import Float32, Int64, UInt8
-from PIL import Image
+from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
 from datasets.clips import fit
@@ -27,10 +24,12 @@ from datasets.manifest import digest, halves
 from datasets.sources import Source
 from errors import InputError
 from stylegan_v.metrics.clip_choice import Chosen, ClipAddress, as_real, one_per_video, random_videos
+from stylegan_v.metrics.jpeg import through_jpeg
 from stylegan_v.metrics.motion.sets import data_of, holds_weights, names_data, open_collection
 from stylegan_v.metrics.protocols import MetricProtocol
 from stylegan_v.networks import Generator
-from stylegan_v.rendering import draw_latents, render
+from stylegan_v.networks.time_encoding import float64_device
+from stylegan_v.rendering import MotionNoise, VideoLatents, draw_latents, render, to_uint8
 
 if TYPE_CHECKING:
     from datasets.datamodule import ClipDataModule
@@ -39,6 +38,7 @@ Part = Literal["all", "validation", "test"]
 
 _MAX_OPEN = 8
 _CHUNK = 64  # frames that the generator works on at once
+_FOLDED = 4  # frames from which on `rendering` folds the network for each video
 _HELD_OUT = 2**20  # seeds between the videos of training and those of each half
 _NUM_HELD_OUT = 2048  # videos of a collection without end
 
@@ -222,22 +222,40 @@ class GeneratedSide:
             starts = [0] * len(numbers)
         else:
             starts = as_real(self.lengths, protocol.clip, numbers, protocol.fake.max_start, protocol.seed)
-        together = [(list(numbers), starts[0])] if len(set(starts)) == 1 else None
-        groups = together or [([number], first) for number, first in zip(numbers, starts, strict=True)]
-        clips = torch.cat([self._render(protocol, videos, first) for videos, first in groups])
+        if len(set(starts)) == 1:
+            clips = self._render(protocol, list(numbers), starts[0])
+        elif protocol.clip.num_frames < _FOLDED:
+            clips = self._render_at_once(protocol, list(numbers), starts)
+        else:  # each by a network that is folded for it, so that nothing is gained by putting them together
+            each = zip(numbers, starts, strict=True)
+            clips = torch.cat([self._render(protocol, [number], first) for number, first in each])
         quality = protocol.fake.jpeg_quality
         return clips if quality is None else through_jpeg(clips, quality)
 
     def _render(self, protocol: MetricProtocol, numbers: list[int], start: int) -> UInt8[Tensor, "B T 3 H W"]:
-        t = start + protocol.clip.stride * torch.arange(protocol.clip.num_frames, dtype=torch.float64)
-        latents = draw_latents(
-            self.generator,
-            protocol.seed,
-            numbers,
-            c=self._conditions(protocol.seed, numbers),
-            truncation_psi=protocol.fake.truncation_psi,
-        )
-        return torch.cat(list(render(self.generator, latents, t, chunk=_CHUNK)), dim=1)
+        latents = self._latents(protocol, numbers)
+        return torch.cat(list(render(self.generator, latents, _times(protocol, start), chunk=_CHUNK)), dim=1)
+
+    @torch.no_grad()
+    def _render_at_once(
+        self, protocol: MetricProtocol, numbers: list[int], starts: list[int]
+    ) -> UInt8[Tensor, "B T 3 H W"]:
+        """Short clips that each start at a time of its own, in few passes of the network."""
+        latents, synthesis = self._latents(protocol, numbers), self.generator.synthesis
+        motion = []
+        for place, (number, start) in enumerate(zip(numbers, starts, strict=True)):
+            c = None if latents.c is None else latents.c[place : place + 1]
+            motion.append(synthesis.motion.path(self._noise(protocol.seed, number).window, c)(_times(protocol, start)))
+        pairs = zip(latents.ws.split(_CHUNK), torch.cat(motion).to(latents.ws.device).split(_CHUNK), strict=True)
+        return torch.cat([to_uint8(synthesis.frames(ws, motion_v, noise_mode="const")) for ws, motion_v in pairs])
+
+    def _latents(self, protocol: MetricProtocol, numbers: list[int]) -> VideoLatents:
+        c, psi = self._conditions(protocol.seed, numbers), protocol.fake.truncation_psi
+        return draw_latents(self.generator, protocol.seed, numbers, c=c, truncation_psi=psi)
+
+    def _noise(self, seed: int, number: int) -> MotionNoise:
+        device = float64_device(self.generator.mapping.w_avg.device)
+        return MotionNoise(seed, torch.tensor([number], device=device), self.generator.synthesis.motion.z_dim)
 
     def _conditions(self, seed: int, numbers: list[int]) -> Float32[Tensor, "B c_dim"] | None:
         if not self.generator.c_dim or self.labels is None:
@@ -246,19 +264,8 @@ class GeneratedSide:
         return torch.from_numpy(chosen).to(self.generator.mapping.w_avg.device)
 
 
-def through_jpeg(clips: UInt8[Tensor, "B T 3 H W"], quality: int) -> UInt8[Tensor, "B T 3 H W"]:
-    """Clips as they are after each frame was stored as JPEG.
-
-    Args:
-        clips: The clips.
-        quality: 1 to 100; chroma is subsampled as Pillow does by default.
-    """
-    frames = []
-    for frame in rearrange(clips, "b t c h w -> (b t) h w c").cpu().numpy():
-        file = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(frame)).save(file, "JPEG", quality=quality)
-        frames.append(torch.from_numpy(np.array(Image.open(file))))
-    return rearrange(torch.stack(frames), "(b t) h w c -> b t c h w", b=len(clips)).to(clips.device)
+def _times(protocol: MetricProtocol, start: int) -> Float64[Tensor, " T"]:
+    return start + protocol.clip.stride * torch.arange(protocol.clip.num_frames, dtype=torch.float64)
 
 
 def is_generator(path: str | Path) -> bool:
