@@ -56,7 +56,9 @@ _REMEDY = "train one with: python -m stylegan_v.metrics.train_detector"
 
 
 class Convolution(nn.Sequential):
-    """Convolution in space and time, batch normalisation, ReLU; padded in space, not in time.
+    """Convolution in space and time, batch normalisation, ReLU; not padded in time, and in space as on a torus.
+
+    Scenes of training live on a torus: with zeros around the frames, shapes are cut at the border and are learned late.
 
     Args:
         in_channels: Of the input.
@@ -76,7 +78,16 @@ class Convolution(nn.Sequential):
     ) -> None:
         padding = (0, kernel[1] // 2, kernel[2] // 2)
         super().__init__(
-            nn.Conv3d(in_channels, out_channels, kernel, stride, padding, (spacing, 1, 1), bias=False),
+            nn.Conv3d(
+                in_channels,
+                out_channels,
+                kernel,
+                stride,
+                padding,
+                (spacing, 1, 1),
+                bias=False,
+                padding_mode="circular",
+            ),
             nn.BatchNorm3d(out_channels),
             nn.ReLU(),
         )

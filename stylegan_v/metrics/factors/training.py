@@ -36,7 +36,8 @@ from stylegan_v.weights import write_tensors
 
 _FORMAT = "stylegan_v.factors.training"
 _MOMENTS = ("exp_avg", "exp_avg_sq")  # as AdamW names its own
-_PEAK, _WARMUP = 3e-3, 0.1  # learning rate, and the share of the steps that it rises over
+# Of the learning rate, and the share of the steps that it rises over. At 3e-3 shapes are learned late or not at all.
+_PEAK, _WARMUP = 1.5e-3, 0.1
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -125,6 +126,15 @@ def test_untrained_networks_are_functions_of_their_seed() -> None:
     first, again, other = initialized(1).weights(), initialized(1).weights(), initialized(2).weights()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["gather.weight"], other["gather.weight"])
+
+
+def test_without_weights_for_places_a_clip_moved_around_the_torus_is_the_same(network: FactorNetwork) -> None:
+    somewhere = copy.deepcopy(network)
+    somewhere.gather.weight.data[:, 5 * 24 :] = 0
+    clips = as_input(draw_batch(0, 0, 3).clips)
+    moved = clips.roll((8, 16), dims=(3, 4))
+    torch.testing.assert_close(somewhere.features(moved), somewhere.features(clips), atol=1e-5, rtol=1e-5)
+    assert (network.features(moved) - network.features(clips)).abs().max() > 0.01
 
 
 def test_half_of_the_first_filters_begin_blind_to_what_stands_still(clips: Tensor) -> None:

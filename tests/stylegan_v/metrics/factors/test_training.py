@@ -86,7 +86,7 @@ def test_loss_equals_a_naive_sum_that_leaves_out_what_is_not_told() -> None:
 
 def test_learning_rate_rises_then_falls_to_nothing() -> None:
     rates = [learning_rate(step, 100) for step in range(100)]
-    assert rates[0] == pytest.approx(3e-4) and max(rates) == rates[9] == rates[10] == 3e-3
+    assert rates[0] == pytest.approx(1.5e-4) and max(rates) == rates[9] == rates[10] == 1.5e-3
     assert rates[10:] == sorted(rates[10:], reverse=True) and rates[-1] < 1e-5
 
 
