@@ -130,6 +130,7 @@ def train(run: Path, updates: int | None) -> dict[str, float]:
 
     before, start = _cpu_seconds(), time.monotonic()
     flags = [] if updates is None else [f"--model.total_updates={updates}"]
+    sys.argv[1:] = []  # what was meant for this program is no business of the other
     main(["fit", "--config", str(CONFIG), "--runs_dir", str(run.parent), "--run_name", run.name, *flags])
     return {"seconds": time.monotonic() - start, "cpu_seconds": _cpu_seconds() - before}
 

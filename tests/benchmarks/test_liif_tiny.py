@@ -100,10 +100,10 @@ def test_a_run_is_trained_measured_and_measured_again(
 def test_a_short_run_beats_bicubic_enlargement_at_four(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenth of the run, with the steps of the learning rate at the same shares of it."""
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    config = (Path(liif_tiny.CONFIG).read_text()).replace("[5000, 8000, 10000, 11000]", "[500, 800, 1000, 1100]")
+    config = (Path(liif_tiny.CONFIG).read_text()).replace("[4000, 7000, 9000, 10500]", "[400, 700, 900, 1050]")
     monkeypatch.setattr(liif_tiny, "CONFIG", tmp_path / "short.yaml")
     liif_tiny.CONFIG.write_text(config)
-    assert "[500, 800" in config
+    assert "[400, 700" in config
     liif_tiny.train(tmp_path / "run", 1200)
     found = {(row.scale, row.family): row for row in measure(liif_tiny.load_field(tmp_path / "run"))}
     assert found[4.0, "all"].gain > 0.5

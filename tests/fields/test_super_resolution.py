@@ -279,6 +279,18 @@ def test_images_too_small_to_be_measured_are_named_before_training(
     assert not (tmp_path / "run" / "last.ckpt").exists()
 
 
+def test_measuring_ends_when_somebody_asks_to_stop() -> None:
+    model, data = made()
+    module, asked = SuperResolution(model), []
+    stop = SimpleNamespace(stop_if_requested=lambda _: asked.append(1) or len(asked) > 1)
+    strategy = SimpleNamespace(reduce=lambda values, reduce_op: values)
+    module._trainer = SimpleNamespace(
+        callbacks=[stop], strategy=strategy, datamodule=data, global_rank=0, world_size=1, default_root_dir="nowhere"
+    )
+    assert module.validate_now() is None and len(asked) == 2  # before the second of two scales
+    assert not Path("nowhere").exists()
+
+
 def test_data_without_pairs_are_refused(tmp_path: Path) -> None:
     model = SuperResolution(made()[0])
     model._trainer = SimpleNamespace(datamodule=LightningDataModule())
