@@ -162,6 +162,22 @@ def test_without_its_feature_network_nothing_is_measured(
     assert line == "evaluation.protocols: none of them can be measured; the lines above say why"
 
 
+def test_what_fails_is_left_out_and_the_rest_is_measured(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(quick_scores.Colours):
+        def features(self, clips: torch.Tensor) -> torch.Tensor:
+            return super().features(clips) * torch.nan
+
+    monkeypatch.setattr(
+        table, "load_detector", lambda name, *_, **__: Broken() if name == "i3d" else quick_scores.Colours()
+    )
+    paths = [quick_scores.protocol(tmp_path, "bad", detector="i3d"), quick_scores.protocol(tmp_path, "good")]
+    line = _refusal(["validate", "--config", str(scored / "config.yaml"), _protocols(*paths)], capsys)
+    assert line == "evaluation.protocols: bad: not measured; the lines above say why"
+    assert _lines(scored)[-1]["protocol"] == "good"
+
+
 def test_a_protocol_to_monitor_that_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     flags = [_protocols(quick_scores.protocol(tmp_path)), "--evaluation.monitor=fid"]
     line = _refusal(_arguments(tmp_path / "runs", 1, *flags), capsys)

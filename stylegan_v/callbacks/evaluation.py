@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch.distributed as dist
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from tqdm import tqdm
 
@@ -25,7 +25,6 @@ from errors import InputError
 from stylegan_v.callbacks.background import Worker
 from stylegan_v.callbacks.best import BestCheckpoint
 from stylegan_v.callbacks.counters import Counters
-from stylegan_v.callbacks.interrupts import GracefulStop
 from stylegan_v.callbacks.measuring import (
     Measurement,
     headline,
@@ -36,6 +35,7 @@ from stylegan_v.callbacks.measuring import (
     try_out,
 )
 from stylegan_v.callbacks.scoring import Scoring, score
+from stylegan_v.callbacks.together import agreed, interrupted, new_group
 
 if TYPE_CHECKING:
     from stylegan_v.metrics.collecting import Options
@@ -108,7 +108,7 @@ class Evaluation(Callback):
             self.detectors,
             trainer.strategy.root_device,
             partial(try_out, generator=pl_module.generator_ema, real=self._real),
-            partial(_agreed, trainer),
+            partial(agreed, trainer),
         )
         if stage != "fit" and not self.measurements:
             raise InputError("evaluation.protocols: none of them can be measured; the lines above say why")
@@ -148,6 +148,8 @@ class Evaluation(Callback):
         rank_zero_info(f"evaluation: held training for {held / lasted:.1%} of its time, and {waited:.1f} s at its end")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, SIGTERMException):
+            self._collect(trainer)
         self._abandon(trainer)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -166,25 +168,30 @@ class Evaluation(Callback):
         self._score_now(trainer, pl_module)
 
     def _score_now(self, trainer: Trainer, module: LightningModule) -> None:
-        """Prints and keeps all scores of the state at hand; what goes wrong ends the command."""
+        """Prints and keeps all scores of the state at hand."""
         about = self._about(trainer, Counters.of(trainer, module)) | {"checkpoint": str(trainer.ckpt_path)}
-        group = _new_group(trainer)
+        lost = []
         for measurement in self.measurements:
-            with _bar() as bar:
-                progress = partial(_show, bar, measurement.protocol.name)
-                options = self._options(trainer, group=group, progress=progress)
-                record = score(measurement, module.generator_ema, self._real, options, about, _first_only(trainer))
+            name = measurement.protocol.name
+            try:
+                with _bar(trainer) as bar:
+                    options = self._options(trainer, group=new_group(trainer), progress=partial(_show, bar, name))
+                    record = score(measurement, module.generator_ema, self._real, options, about, _first_only(trainer))
+            except InputError as error:
+                lost.append(name)
+                self._warn(trainer, f"evaluation: {name} left out: {error}")
+                continue
             if trainer.is_global_zero:
                 from stylegan_v.metrics.results import as_text
 
-                print(as_text(record))
-        if group is not None:
-            dist.destroy_process_group(group)
+                print(as_text(record), flush=True)
+        if lost:
+            raise InputError(f"evaluation.protocols: {', '.join(lost)}: not measured; the lines above say why")
 
     # An evaluation from its beginning to its end.
 
     def _begin_unless_busy(self, trainer: Trainer, module: LightningModule, counters: Counters) -> None:
-        if not _agreed(trainer, self._job is None or self._job.over):
+        if not agreed(trainer, self._job is None or self._job.over):
             if not self._said_skipped:
                 self._said_skipped = True
                 rank_zero_info(
@@ -201,7 +208,7 @@ class Evaluation(Callback):
         if self._best is not None:
             self._best.write_candidate(trainer, module)
         generator = copy.deepcopy(module.generator_ema)
-        groups, options = [_new_group(trainer) for _ in self.measurements], self._options(trainer)
+        groups, options = [new_group(trainer) for _ in self.measurements], self._options(trainer)
         where = self._about(trainer, counters), _first_only(trainer)
         self._job = Scoring(self.measurements, generator, self._real, options, groups, *where)
         if self.background:
@@ -233,15 +240,16 @@ class Evaluation(Callback):
 
     def _finish(self, trainer: Trainer) -> bool:
         """Waits for the job, with a bar; says whether it was not interrupted."""
-        with _bar() as bar:
-            while self._job is not None and not _agreed(trainer, self._job.over):
-                if _interrupted(trainer):
+        with _bar(trainer) as bar:
+            while self._job is not None and not agreed(trainer, self._job.over):
+                if interrupted(trainer):
+                    self._collect(trainer)
                     self._abandon(trainer)
                     break
                 self._job.wait(_LOOK_EVERY)
                 _show(bar, self._job.label, *self._job.progress)
         self._close(trainer)
-        return not _interrupted(trainer)
+        return not interrupted(trainer)
 
     def _abandon(self, trainer: Trainer) -> None:
         """Ends a job early; its state has no score then."""
@@ -297,23 +305,6 @@ class Evaluation(Callback):
         return self._held / max(time.monotonic() - self._since, 1e-9)
 
 
-def _agreed(trainer: Trainer, held: bool) -> bool:
-    """Whether something holds on all ranks; to be called on all of them."""
-    return trainer.strategy.reduce_boolean_decision(held, all=True)
-
-
-def _interrupted(trainer: Trainer) -> bool:
-    """Whether some rank was asked to end the run; to be called on all of them."""
-    stops = [callback for callback in trainer.callbacks if isinstance(callback, GracefulStop)]
-    pressed = [callback.stop_if_requested(trainer) for callback in stops]
-    return any(pressed) or trainer.strategy.reduce_boolean_decision(trainer.received_sigterm, all=False)
-
-
-def _new_group(trainer: Trainer) -> Any:
-    """A group of all ranks for one evaluation, apart from the one that training uses; None where there is one rank."""
-    return dist.new_group(backend="gloo") if trainer.world_size > 1 else None
-
-
 def _folder(trainer: Trainer) -> Path:
     return Path(trainer.default_root_dir)
 
@@ -326,8 +317,9 @@ def _first_only(trainer: Trainer) -> Path | None:
     return _folder(trainer)
 
 
-def _bar() -> tqdm:
-    return tqdm(unit="frame", leave=False, disable=None)
+def _bar(trainer: Trainer) -> tqdm:
+    """A bar, in a terminal only."""
+    return tqdm(unit="frame", unit_scale=True, leave=False, disable=None if trainer.is_global_zero else True)
 
 
 def _show(bar: tqdm, label: str, done: int, total: int) -> None:

@@ -245,6 +245,35 @@ def test_a_checkpoint_of_the_snapshot_although_training_went_on(
     assert json.loads((tmp_path / "best.json").read_text())["updates"] == 2
 
 
+class _NoLoopOfLightning(Callback):
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        raise AssertionError
+
+    on_sanity_check_start = on_validation_model_zero_grad = on_validation_start
+
+
+def test_lightnings_own_validation_stays_off_while_training(tmp_path: Path) -> None:
+    _train(tmp_path, 3, _NoLoopOfLightning(), num_sanity_val_steps=2, val_check_interval=1)
+    with pytest.raises(AssertionError):
+        tiny_gan.trainer(tmp_path, _NoLoopOfLightning()).validate(tiny_gan.gan(), tiny_gan.data())
+
+
+def test_what_was_found_before_ctrl_c_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(measurement: Any, generator: Any, real: Any, options: Any) -> dict[str, Any]:
+        if measurement.protocol.name == "quick":
+            return _record(measurement, 1.0)
+        os.kill(os.getpid(), signal.SIGINT)
+        while not options.stop():
+            pass
+        raise Stopped
+
+    _patch(monkeypatch, measure)
+    paths = [quick_scores.protocol(tmp_path, name) for name in ("quick", "slow")]
+    _train(tmp_path, 1, GracefulStop(), Evaluation(paths, monitor="quick"))
+    assert [line["protocol"] for line in _lines(tmp_path)] == ["quick"]
+    assert json.loads((tmp_path / "best.json").read_text())["value"] == 1.0
+
+
 # What goes wrong.
 
 
