@@ -246,7 +246,7 @@ def upscale(
         source: A picture, a video, or a folder of them.
         ckpt: A run folder, a checkpoint, a folder or file of weights, or a checkpoint of the original LIIF (.pth).
         out: A folder, where files keep their names; or the name of a file, whose end says how it is written.
-        scale: How many times larger, such as 3.7; smaller than 1 reduces, with antialiasing.
+        scale: How many times larger, such as 3.7; what gets smaller is reduced, with antialiasing.
         size: Width and height instead, such as 1920x1080. Sides of videos are made even.
         zoom: Show a part alone, such as 0.5,0.25,4: its centre, x from the left and y from the top in [0, 1], and how
             many times it is magnified. The result has the size of the source, unless another is asked for.

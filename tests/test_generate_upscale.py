@@ -88,7 +88,16 @@ def test_a_zoom_keeps_the_size_and_shows_the_crop(model: Path, tmp_path: Path) -
     assert np.abs(made - expected).max() <= 1
 
 
-def test_smaller_is_reduced_with_antialiasing(model: Path, tmp_path: Path) -> None:
+def test_what_is_smaller_to_both_sides_is_no_matter_of_the_model(model: Path, tmp_path: Path) -> None:
+    Image.fromarray(some_pixels(32, 32)).save(tmp_path / "a.png")
+    run(model, tmp_path / "a.png", "--scale", 0.5, "--zoom", "0.5,0.5,1.5", "--out", tmp_path / "s.png")
+    box = (16 - 32 / 3, 16 - 32 / 3, 16 + 32 / 3, 16 + 32 / 3)
+    channels = [Image.fromarray(one.astype(np.float32)) for one in some_pixels(32, 32).transpose(2, 0, 1)]
+    small = np.stack([one.resize((16, 16), Image.Resampling.BICUBIC, box) for one in channels], -1)
+    assert np.abs(pixels_of(tmp_path / "s.png") - small.clip(0, 255)).max() < 0.51
+
+
+def test_one_side_smaller_is_reduced_with_antialiasing(model: Path, tmp_path: Path) -> None:
     Image.fromarray(some_pixels(32, 32)).save(tmp_path / "a.png")
     run(model, tmp_path / "a.png", "--size", "8x64", "--out", tmp_path / "s.png")
     made = pixels_of(tmp_path / "s.png")
@@ -362,6 +371,7 @@ def test_an_interruption_leaves_nothing(
         assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_signal_in_the_middle_leaves_nothing(model: Path, tmp_path: Path) -> None:
     Image.fromarray(some_pixels(64, 64)).save(tmp_path / "a.png")
     out = tmp_path / "x" / "out"

@@ -63,7 +63,7 @@ class Piece:
     @property
     def num_pixels(self) -> int:
         """That are computed."""
-        height, width = self.view.not_reduced().size
+        height, width = (self.view.not_reduced() if self.view.magnifies else self.view).size
         return height * width * (self.header.num_frames if isinstance(self.header, videos.Header) else 1)
 
 
@@ -123,7 +123,7 @@ def _piece(model: Model, source: Path, place: Path, how: How) -> Piece:
         "box": list(view.box),
         **decides,
     }
-    return Piece(header, place, view, choose_cut(model.field, header.size, how.tile, how.overlap), settings)
+    return Piece(header, place, view, choose_cut(model.field, view, how.tile, how.overlap), settings)
 
 
 def _hash(path: Path) -> str:

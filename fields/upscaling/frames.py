@@ -30,6 +30,8 @@ Advance = Callable[[int], object]  # is told how many pixels are done
 def enlarge(model: Model, pixels: Pixels, view: View, cut: Cut, advance: Advance) -> Enlarged:
     """A view of a picture, with its number of channels and its depth.
 
+    What is not magnified to any side is no matter of the model, and reduced with antialiasing.
+
     Memory beside the two pictures does not grow with them. Grey goes through the model as equal colours, of whose
     results the mean is taken.
 
@@ -43,6 +45,9 @@ def enlarge(model: Model, pixels: Pixels, view: View, cut: Cut, advance: Advance
     Raises:
         InputError: The model's values are not numbers.
     """
+    if not view.magnifies:
+        advance(view.size[0] * view.size[1])
+        return _reduced(pixels, view.size, view.box)
     levels, channels = np.iinfo(pixels.dtype).max, pixels.shape[2]
 
     def read(rows: slice, columns: slice) -> Tensor:
@@ -61,8 +66,8 @@ def enlarge(model: Model, pixels: Pixels, view: View, cut: Cut, advance: Advance
     return result if computed == view else _reduced(result, view.size)
 
 
-def _reduced(pixels: Pixels, size: tuple[int, int]) -> Enlarged:
-    """A picture at a smaller size, with antialiasing."""
+def _reduced(pixels: Pixels, size: tuple[int, int], box: tuple[float, float, float, float] | None = None) -> Enlarged:
+    """A picture, or what is inside of a box of it, at a smaller size, with antialiasing."""
     channels = [Image.fromarray(channel.astype(np.float32)) for channel in np.moveaxis(pixels, -1, 0)]
-    small = [np.asarray(channel.resize(size[::-1], Image.Resampling.BICUBIC)) for channel in channels]
+    small = [np.asarray(channel.resize(size[::-1], Image.Resampling.BICUBIC, box)) for channel in channels]
     return np.rint(np.stack(small, -1).clip(0, np.iinfo(pixels.dtype).max)).astype(pixels.dtype)

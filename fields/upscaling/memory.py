@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from errors import InputError
 from fields.continuous_image import ContinuousImage
 from fields.upscaling.tiling import Cut
+from fields.upscaling.views import View
 
 TILE_BYTES = 2**31  # that features of a tile may take; the same on every machine, so that results are
 _LEAST_SHARE = 3  # a tile is at least so many margins wide: with less, most of what is computed is margin
@@ -60,12 +61,12 @@ def _largest_layer(model: nn.Module) -> Iterator[list[int]]:
             handle.remove()
 
 
-def choose_cut(model: ContinuousImage, size: tuple[int, int], tile: int | None, overlap: int | None) -> Cut:
+def choose_cut(model: ContinuousImage, view: View, tile: int | None, overlap: int | None) -> Cut:
     """How an image is cut: not at all where that fits into `TILE_BYTES`, or where the encoder needs all of it.
 
     Args:
         model: On its device.
-        size: Height and width of the image.
+        view: What is shown of the image.
         tile: Side of a tile in pixels, if told.
         overlap: Pixels of margin around it, if told; None: all that features depend on.
 
@@ -77,10 +78,11 @@ def choose_cut(model: ContinuousImage, size: tuple[int, int], tile: int | None, 
             raise InputError(f"{key}: {value}: give a number of pixels from {least} on")
     margin = model.receptive_field if overlap is None else overlap
     if margin is None:
-        return _uncut(model, size, tile)
+        return _uncut(model, (view.rows.length, view.columns.length), tile)
     if tile is None:
         side = int((TILE_BYTES / pixel_bytes(model)) ** 0.5)
-        tile = max(side, _LEAST_SHARE * margin) - 2 * margin if max(size) > side else None
+        shown = max(axis.count * axis.step for axis in (view.rows, view.columns))
+        tile = max(side, _LEAST_SHARE * margin) - 2 * margin if shown + 2 * margin > side else None
     return Cut(tile, margin)
 
 
@@ -97,7 +99,7 @@ def _uncut(model: ContinuousImage, size: tuple[int, int], tile: int | None) -> C
             f"tile: {encoder} looks at the whole image at once, which takes about {_gb(needed)} of memory for "
             f"{size[1]}x{size[0]} pixels, and {_gb(free)} are free: give --tile 256 --overlap 32 for nearly the same"
         )
-    return Cut(None, 0)
+    return Cut(None, None)
 
 
 def check_result(size: tuple[int, int], bytes_per_pixel: int, what: str) -> None:

@@ -41,12 +41,12 @@ class Cut:
     """How images are cut into tiles.
 
     Attributes:
-        tile: Side of a tile without its margin, in pixels of the source; None: one tile for all.
-        margin: Pixels around a tile that are encoded as well.
+        tile: Side of a tile without its margin, in pixels of the source; None: one tile for all that is shown.
+        margin: Pixels around a tile that are encoded as well; None: the whole image is.
     """
 
     tile: int | None
-    margin: int
+    margin: int | None
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,8 @@ def spans(axis: Axis, positions: Float64[np.ndarray, " N"], cut: Cut) -> list[Sp
     found = []
     for begin, end in pairwise(begins):
         if begin < end:
-            whole = cut.tile is None
-            low = 0 if whole else max(0, int(places[begin]) - cut.margin)
-            high = axis.length if whole else min(axis.length, int(places[end - 1]) + 1 + cut.margin)
+            margin = axis.length if cut.margin is None else cut.margin
+            low, high = max(0, int(places[begin]) - margin), min(axis.length, int(places[end - 1]) + 1 + margin)
             coords = (2 * (positions[begin:end] - low) / (high - low) - 1).astype(np.float32)
             found.append(Span(slice(low, high), slice(begin, end), coords, 2 * axis.step / (high - low)))
     return found

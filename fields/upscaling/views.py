@@ -57,8 +57,14 @@ class View:
         """Height and width of the result."""
         return self.rows.count, self.columns.count
 
+    @property
+    def magnifies(self) -> bool:
+        """Whether there is anything for a model to do; it is asked for the size of the source as well."""
+        steps = self.rows.step, self.columns.step
+        return min(steps) < 1 or max(steps) == 1
+
     def not_reduced(self) -> View:
-        """The view to compute: models magnify; what shall be smaller is reduced from this, with antialiasing."""
+        """The view to compute where one side is magnified; the other is reduced from this, with antialiasing."""
         return View(self.rows.not_reduced(), self.columns.not_reduced())
 
     @property

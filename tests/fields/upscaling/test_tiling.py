@@ -13,7 +13,7 @@ from fields.upscaling.tiling import Cut, render_view, spans
 from fields.upscaling.views import Axis, Target, View, Zoom
 from tests.fields import small_liif
 
-WHOLE = Cut(None, 0)
+WHOLE = Cut(None, None)
 
 
 def rendered(model: ContinuousImage, image: Tensor, view: View, cut: Cut, chunk: int = 1000) -> Tensor:
@@ -48,6 +48,20 @@ def test_the_whole_is_what_the_model_renders() -> None:
     model, image = small_liif.module(), some_image(13, 17)
     whole = rendered(model, image, Target(size=(31, 44)).view((13, 17)), WHOLE)
     torch.testing.assert_close(whole, model.render(image[None], (31, 44))[0], rtol=0, atol=1e-5)
+
+
+def test_of_a_window_no_more_is_encoded_than_matters() -> None:
+    model, image, read = small_liif.module(), some_image(40, 50), []
+
+    def noted(rows: slice, columns: slice) -> Tensor:
+        read.append((rows, columns))
+        return image[:, rows, columns]
+
+    view = Target(zoom=Zoom(0.5, 0, 8)).view((40, 50))
+    ((_, _, values),) = render_view(model, noted, view, Cut(None, model.receptive_field))
+    torch.testing.assert_close(values, rendered(model, image, view, WHOLE), rtol=0, atol=1e-5)
+    margin = model.receptive_field
+    assert read == [(slice(0, 5 + margin), slice(21 - margin, 29 + margin))]
 
 
 @pytest.mark.parametrize("scale", [3, 5, 7])

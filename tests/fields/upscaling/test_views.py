@@ -107,3 +107,10 @@ def test_what_cannot_be_is_refused_in_one_line(flags: tuple, message: str) -> No
     with pytest.raises(InputError, match=message) as error:
         parse_target(*flags)
     assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("size", "magnifies"), [((21, 40), True), ((20, 40), True), ((20, 39), False), ((10, 10), False), ((10, 41), True)]
+)
+def test_a_model_is_asked_for_what_is_not_smaller(size: tuple[int, int], magnifies: bool) -> None:
+    assert Target(size=size).view((20, 40)).magnifies == magnifies
