@@ -1,4 +1,4 @@
-"""The sparse positional features of NVP: a grid over a video whose cells are looked up with neighbours, not interpolated.
+"""The sparse positional features of NVP: a grid over a video whose cells are looked up with neighbours, as they are.
 
 Shape legend
     N       points

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from fields import official
+from fields.coords import NVP_DECODER_TIME, NVP_GRIDS, centres
 from fields.grid_geometry import corners, make_levels
 from fields.grids import MultiResGrid
+from fields.nerv import NeRV, NeRVBlock, NeRVNetwork, encode_moments
+from fields.nerv_training import nerv_loss, quantise_weights, rate_factor
+from fields.quantisation import as_pictures, dequantise, from_pictures, quantise
 from fields.sparse_grid import SparseGrid3D
 from tests.conformance.recordings import Recording, files
 
@@ -102,6 +107,23 @@ def test_levels_of_the_published_keyframes(path: Path) -> None:
     ].tolist()
 
 
+def blended_by_the_original(grid: SparseGrid3D, places: Tensor) -> tuple[Tensor, Tensor]:
+    """What NVP's program makes between slices, and where that is sound.
+
+    It has no number on the last slice, where both weights are 0. Just before a slice, where float32 rounds the position
+    plus one up, it reads the slice after the next, and its weights, of which the second is divided by a sum that holds
+    the first after it was divided, do not add up to 1. Ours is the slice itself at both.
+    """
+    count = grid.cells().shape[0]
+    position = places[:, 0] * (count - 1)
+    lower, upper = position.floor(), (position + 1).floor().clamp(max=count - 1)
+    by_upper, by_lower = position - lower, upper - position
+    by_upper = by_upper / (by_upper + by_lower)
+    by_lower = by_lower / (by_upper + by_lower)
+    at = [grid(torch.cat(((slices / (count - 1))[:, None], places[:, 1:]), dim=1)) for slices in (lower, upper)]
+    return by_lower[:, None] * at[0] + by_upper[:, None] * at[1], upper - lower == 1
+
+
 @pytest.mark.parametrize("path", files("video_fields", "plain.embeddings"))
 def test_sparse_grids(path: Path) -> None:
     for case in cases(Recording(path)):
@@ -118,10 +140,200 @@ def test_sparse_grids(path: Path) -> None:
         torch.testing.assert_close(gradient, case["grad_embeddings"], **GRADIENTS)
 
         blended, valid = grid(coords, blend_time=True), case["interp_valid"]
+        theirs, is_sound = blended_by_the_original(grid, coords)
+        torch.testing.assert_close(theirs, case["out_temporal_interp"], **CLOSE, equal_nan=True)
+        assert torch.equal(valid, ~theirs.isnan().any(dim=1))
         assert (~valid).sum() == about["interp_nan_rows"]
-        torch.testing.assert_close(blended[valid], case["out_temporal_interp"][valid], **CLOSE)
-        # Where the original has no number, on the last slice, ours is that slice.
-        assert case["out_temporal_interp"][~valid].isnan().all()
-        assert torch.equal(coords[~valid, 0], torch.ones(int((~valid).sum())))
-        torch.testing.assert_close(blended[~valid], out[~valid], **exact)
+        torch.testing.assert_close(blended[is_sound], case["out_temporal_interp"][is_sound], **CLOSE)
+        torch.testing.assert_close(blended[~is_sound], out[~is_sound], **CLOSE)
+        case.assert_all_seen()
+
+
+@pytest.mark.parametrize("path", files("video_fields", "nvp_s_small.out"))
+def test_nvp(path: Path) -> None:
+    for case in cases(Recording(path)):
+        before = case.under("before.")
+        field = official.nvp(case.about, before)
+        assert sum(parameter.numel() for parameter in field.parameters()) == case.about["n_params"]
+        parts = (field.modulator, field.synthesiser)
+        assert sum(one.numel() for part in parts for one in part.parameters()) == case.about["n_params_mlp"]
+        for name, value in official.nvp_state(field).items():
+            assert torch.equal(value, before[name])
+
+        # The coordinates: ours of the elements become those that were recorded.
+        size, time = field.size, case["temporal_steps"][:, None]
+        index, places = case["index_txy"], case["coords_txy"]
+        coords = torch.stack([centres(n)[index[:, axis]] for axis, n in enumerate(size)], dim=1)
+        torch.testing.assert_close(NVP_GRIDS.of(coords, size), places, rtol=0, atol=3e-7)
+        torch.testing.assert_close(NVP_DECODER_TIME.of(coords[:, :1], size[:1]), time, rtol=0, atol=3e-7)
+        torch.testing.assert_close(case["rgb_uint8"].float() / 127.5 - 1, case["target"], rtol=0, atol=3e-7)
+
+        features = field.encode(places)
+        torch.testing.assert_close(features, case["embedding"], **CLOSE)
+        torch.testing.assert_close(field.decode(features, time), case["out"], **CLOSE)
+        torch.testing.assert_close(field(coords), case["out"], rtol=0, atol=1e-4)
+        blended, recorded = field.decode(field.encode(places, blend_time=True), time), case["out_temporal_interp"]
+        theirs, is_sound = blended_by_the_original(field.sparse, places)
+        theirs = torch.cat((features[:, : -field.sparse.out_dim], theirs), dim=1)
+        torch.testing.assert_close(field.decode(theirs, time), recorded, **CLOSE, equal_nan=True)
+        torch.testing.assert_close(blended[is_sound], recorded[is_sound], **CLOSE)
+        torch.testing.assert_close(blended[~is_sound], case["out"][~is_sound], **CLOSE)
+        check_three_steps(case, field.train(), places, time)
+        case.assert_all_seen()
+
+
+def check_three_steps(case: Case, field: nn.Module, places: Tensor, time: Tensor) -> None:
+    """The gradients at the first step, and losses, rates and tensors of three."""
+    optimizer = torch.optim.AdamW(field.parameters(), lr=1e-2, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=1e-5)
+    losses, rates = [], []
+    for step in range(3):
+        loss = (field.decode(field.encode(places), time) - case["target"]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        if step == 0:
+            grads = {name: parameter.grad for name, parameter in field.named_parameters()}
+            for name, recorded in case.under("grad.").items():
+                ours = grads[official.nvp_name(name)].reshape(recorded.shape)
+                torch.testing.assert_close(ours, recorded, **GRADIENTS)
+        losses.append(loss.item())
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    torch.testing.assert_close(torch.tensor(losses, dtype=torch.float64), case["losses"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(torch.tensor(rates, dtype=torch.float64), case["lrs"], rtol=1e-9, atol=0)
+    # Where a gradient is of the size of its rounding, the first steps of Adam may have either sign.
+    state, wrong, count = official.nvp_state(field), 0, 0
+    for name, recorded in case.under("after3.").items():
+        wrong += int(((state[name] - recorded).abs() > 2e-4).sum())
+        count += recorded.numel()
+    assert wrong <= count / 1000
+
+
+@pytest.mark.parametrize("path", files("video_fields", "keyframes.params"))
+def test_quantised_grids(path: Path) -> None:
+    data = Recording(path)
+    about, offsets, resolutions = data.json("meta"), data["keyframes.offsets"], data["keyframes.resolutions"]
+    seen = {"meta", "keyframes.offsets", "keyframes.resolutions"}
+
+    def compare(ours: Tensor, key: str) -> None:
+        seen.add(key)
+        if ours.dtype == torch.uint8:
+            difference = (ours.int() - data[key].int()).abs()
+            assert difference.max() <= 1 and (difference > 0).sum() <= difference.numel() / 1000
+        else:
+            torch.testing.assert_close(ours, data[key], rtol=0, atol=1e-6)
+
+    seen.add("keyframes.params")
+    tables = data["keyframes.params"].reshape(-1, about["channels"]).split(offsets.diff().tolist())
+    assert len(tables) == about["n_levels"]
+    levels = [quantise(table) for table in tables]
+    for number, (table, resolution) in enumerate(zip(levels, resolutions.tolist(), strict=True)):
+        pictures = as_pictures(table[0], (resolution, resolution))
+        assert torch.equal(from_pictures(pictures), table[0])
+        for channel, picture in enumerate(pictures):
+            compare(picture, f"keyframes.image.dim{channel}.level{number}")
+    compare(torch.cat([dequantise(*level) for level in levels]).reshape(-1), "keyframes.dequantised")
+    for end, key in ((1, "keyframes.min"), (2, "keyframes.max")):
+        compare(torch.stack([level[end] for level in levels], dim=1), key)
+
+    seen.add("sparse.embeddings")
+    volume = quantise(data["sparse.embeddings"])
+    for channel in range(volume[0].shape[-1]):
+        compare(volume[0][..., channel], f"sparse.video.dim{channel}")
+    compare(dequantise(*volume), "sparse.dequantised")
+    compare(volume[1], "sparse.min")
+    compare(volume[2], "sparse.max")
+    assert seen == data.keys
+
+
+@pytest.mark.parametrize("path", files("video_fields", "nerv_single.embed"))
+def test_nerv(path: Path) -> None:
+    data = Recording(path)
+    seen = {"meta"}
+    for case in cases(data):
+        if case.name.startswith("block_"):
+            about = case.about
+            block = NeRVBlock(about["ngf"], about["new_ngf"], about["stride"], about["act"])
+            block.load_state_dict({name.removeprefix("conv."): value for name, value in case.under("w.").items()})
+            torch.testing.assert_close(block(case["x"]), case["out"], **CLOSE)
+        elif "embed" in case:
+            network = official.nerv(case.about, case.under("w."))
+            moments = encode_moments(case["t"], network.base, network.num_octaves)
+            torch.testing.assert_close(moments, case["embed"], **CLOSE)
+            outs = network(case["t"])
+            for number, out in enumerate(outs):
+                torch.testing.assert_close(out, case[f"out{number}"], **CLOSE)
+        else:
+            continue
+        case.assert_all_seen()
+        seen |= {f"{case.name}.{name}" for name in case.names}
+    seen |= check_nerv_losses(data) | check_nerv_quantiser(data) | check_nerv_rates(data)
+    assert seen == data.keys
+
+
+def check_nerv_losses(data: Recording) -> set[str]:
+    result, target = data["loss.pred"], data["loss.target"]
+    ours = {
+        "L1": (result - target).abs().mean(),
+        "L2": (result - target).square().mean(),
+        "Fusion6": nerv_loss(result, target),
+        "Fusion9": nerv_loss(result, target, 0.9),
+    }
+    for name, value in ours.items():
+        torch.testing.assert_close(value, data[f"loss.{name}"], **CLOSE)
+    return {"loss.pred", "loss.target", *(f"loss.{name}" for name in ours)}
+
+
+def check_nerv_quantiser(data: Recording) -> set[str]:
+    keys = {key for key in data.keys if key.startswith("quant.axis")}
+    for key in keys:
+        _, axis, bits, kind = key.split(".")
+        number = int(axis.removeprefix("axis"))
+        steps, values = quantise_weights(data["quant.t"], int(bits.removeprefix("bit")), None if number < 0 else number)
+        torch.testing.assert_close(steps if kind == "q" else values, data[key], rtol=0, atol=1e-6)
+    return keys | {"quant.t"}
+
+
+def check_nerv_rates(data: Recording) -> set[str]:
+    about, recorded = data.json("meta")["lr"], data["lr.values"]
+    count = about["iters_per_epoch"]
+    epochs = [[epoch + i / count for i in range(count)] for epoch in range(about["epochs"])]
+    ours = [[about["lr"] * rate_factor(e, about["epochs"], about["warmup_epochs"]) for e in row] for row in epochs]
+    torch.testing.assert_close(torch.tensor(ours, dtype=torch.float64), recorded, rtol=1e-6, atol=1e-12)
+    return {"lr.values"}
+
+
+@pytest.mark.parametrize("path", files("video_fields", "nerv_single.embed"))
+def test_parameter_counts_of_the_published_nervs(path: Path) -> None:
+    for name, recorded in Recording(path).json("meta")["param_counts"].items():
+        channels = {"NeRV-S bunny": 26, "NeRV-M bunny": 58, "NeRV-L bunny": 112}[name]
+        with torch.device("meta"):
+            field = NeRV((132, 720, 1280), NeRVNetwork(fc_dim=channels))
+        assert sum(parameter.numel() for parameter in field.parameters()) == recorded
+
+
+@pytest.mark.parametrize("path", files("video_fields", "sine.coords"))
+def test_siren_and_its_rectified_rival(path: Path) -> None:
+    for case in cases(Recording(path)):
+        if "coords" not in case:
+            continue
+        network = official.siren(case.about, case.under("w."))
+        coords = case["coords"].requires_grad_()
+        out = network(coords)
+        torch.testing.assert_close(out, case["out"], **CLOSE)
+        (gradient,) = torch.autograd.grad(out.sum(), coords)
+        # The encoding's fastest waves multiply rounding of the coordinates by their frequency.
+        allowed = 1e-5 if case.about["type"] == "sine" else 1e-3
+        torch.testing.assert_close(gradient, case["grad_sum_out_wrt_coords"], rtol=1e-4, atol=allowed)
+        case.assert_all_seen()
+
+
+@pytest.mark.parametrize("path", files("video_fields", "gauss3d.B"))
+def test_ffn(path: Path) -> None:
+    for case in cases(Recording(path)):
+        names = {"B", *(f"{kind}{k}" for k in range(case.about["layers"]) for kind in "wb")}
+        network = official.ffn(case.about, {name: case[name] for name in sorted(names)})
+        torch.testing.assert_close(network.encoding(case["coords"]), case["features"], **CLOSE)
+        torch.testing.assert_close(network(case["coords"]), case["out"], **CLOSE)
         case.assert_all_seen()
