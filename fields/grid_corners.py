@@ -1,7 +1,8 @@
 """The corners of the cells that points lie in, of all levels of a grid at once, and for meshes once per axis.
 
 The same entries and weights as `grid_geometry.corners` gives level by level. An axis' share of an index and of a weight
-is found for each axis alone, and only these shares meet at the corners.
+is found for each axis alone, and only these shares meet at the corners. Points are the last axes throughout, as long
+rows of numbers are what processors are fast at.
 
 Shape legend
     *N      points, or the shape of a mesh
@@ -14,33 +15,49 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import product
 
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from fields.grid_geometry import Level, positions, smoothstep
 from fields.hash_grid import PRIMES, UINT32
 
-
-def _at_corners(shares: Sequence[Tensor], join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """``[*N, L, K]``: what the lower and upper vertex of every axis ``[..., L, 2]`` give together at each corner."""
-    return reduce(lambda lower, share: join(share[..., :, None], lower[..., None, :]).flatten(-2), shares)
+Pair = tuple[Tensor, ...]  # of the lower and the upper vertex, or of the lower alone
 
 
-def _places_in_tables(vertices: Sequence[Tensor], levels: Sequence[Level], border: str) -> Tensor:
-    """Entries by place, in each level's own table."""
-    strides = vertices[0].new_tensor([level.strides for level in levels])
-    index = _at_corners(
-        [vertex * stride[:, None] for vertex, stride in zip(vertices, strides.T, strict=True)], operator.add
-    )
-    highest = [_highest(level, border) for level in levels]
-    sizes = index.new_tensor([level.size for level in levels])[:, None]
-    if all(top < level.size for top, level in zip(highest, levels, strict=True)):
-        return index
-    if all(top < 2 * level.size for top, level in zip(highest, levels, strict=True)):
-        return torch.where(index < sizes, index, index - sizes)  # a tenth of the time of a division
-    return (index & UINT32) % sizes
+def _per_level(values: Sequence[float], like: Tensor) -> Tensor:
+    """A number per level ``[L, 1, ...]`` to be broadcast against ``like``, ``[L, ...]``."""
+    return like.new_tensor(values).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _of_levels(pairs: Sequence[Pair], part: slice) -> list[Pair]:
+    return [tuple(one[part] for one in pair) for pair in pairs]
+
+
+def _along(axis: int, x: Tensor, levels: Sequence[Level], interpolation: str, border: str) -> tuple[Pair, Pair]:
+    """Numbers ``[L, ...]`` of the vertices beside places along one axis, and their weights."""
+    x = x.double()[None]
+    scale = _per_level([level.scale[axis] for level in levels], x)
+    shift = _per_level([level.shift[axis] for level in levels], x)
+    cell, fraction = positions(x, scale, shift)
+    lower = cell.long()
+    if interpolation == "nearest":
+        return (lower,), (torch.ones_like(fraction),)
+    fraction = smoothstep(fraction) if interpolation == "smoothstep" else fraction
+    upper = lower + 1
+    if border == "clamp":
+        last = _per_level([level.resolution[axis] - 1 for level in levels], lower)
+        lower, upper = lower.minimum(last), upper.minimum(last)
+    return (lower, upper), (1 - fraction, fraction)
+
+
+def _at_corners(pairs: Sequence[Pair], join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """``[K, L, *N]``: the shares of all axes together, at every corner."""
+    corners = product(*reversed(pairs))  # the last of a product is the fastest, here the first axis
+    joined = [reduce(join, reversed(shares)) for shares in corners]
+    return torch.stack(joined)
 
 
 def _highest(level: Level, border: str) -> int:
@@ -49,40 +66,33 @@ def _highest(level: Level, border: str) -> int:
     return sum((n - last) * stride for n, stride in zip(level.resolution, level.strides, strict=True))
 
 
-def _hashes(vertices: Sequence[Tensor], levels: Sequence[Level]) -> Tensor:
+def _places_in_tables(vertices: Sequence[Pair], levels: Sequence[Level], border: str) -> Tensor:
+    """Entries by place, in each level's own table."""
+    shares = []
+    for axis, pair in enumerate(vertices):
+        stride = _per_level([level.strides[axis] for level in levels], pair[0])
+        shares.append(pair if axis == 0 else tuple(one * stride for one in pair))
+    index = _at_corners(shares, operator.add)
+    sizes = [level.size for level in levels]
+    highest = [_highest(level, border) for level in levels]
+    if all(top < size for top, size in zip(highest, sizes, strict=True)):
+        return index
+    size = _per_level(sizes, index[0])
+    if all(top < 2 * size for top, size in zip(highest, sizes, strict=True)):
+        return torch.where(index < size, index, index - size)  # a fraction of the time of a division
+    return (index & UINT32) % size
+
+
+def _hashes(vertices: Sequence[Pair], levels: Sequence[Level]) -> Tensor:
     """Entries by hash, in each level's own table."""
-    shares = [vertex * prime for vertex, prime in zip(vertices, PRIMES, strict=False)]
-    sizes = vertices[0].new_tensor([level.size for level in levels])[:, None]
-    return (_at_corners(shares, operator.xor) & UINT32) % sizes
-
-
-def _along_axes(
-    places: Sequence[Tensor], levels: Sequence[Level], interpolation: str, border: str
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Numbers of the lower and upper vertex of every axis ``[..., L, 2]``, and their weights."""
-    small = max(_highest(level, border) for level in levels) < 2**31 and not any(level.hashed for level in levels)
-    dtype = torch.int32 if small else torch.int64
-    geometry = places[0].new_tensor([(*level.scale, *level.shift) for level in levels], dtype=torch.float64).T
-    scales, shifts = geometry.split(len(places))
-    lasts = places[0].new_tensor([level.resolution for level in levels], dtype=dtype).T - 1
-    vertices, weights = [], []
-    for x, scale, shift, last in zip(places, scales, shifts, lasts, strict=True):
-        cell, fraction = positions(x[..., None], scale, shift)
-        lower = cell.to(dtype)[..., None]
-        if interpolation == "nearest":
-            vertices.append(lower)
-            weights.append(torch.ones_like(fraction)[..., None])
-            continue
-        fraction = smoothstep(fraction) if interpolation == "smoothstep" else fraction
-        pair = torch.cat((lower, lower + 1), dim=-1)
-        vertices.append(pair.minimum(last[:, None]) if border == "clamp" else pair)
-        weights.append(torch.stack((1 - fraction, fraction), dim=-1))
-    return vertices, weights
+    shares = [tuple(one * prime for one in pair) for pair, prime in zip(vertices, PRIMES, strict=False)]
+    index = _at_corners(shares, operator.xor) & UINT32
+    return index % _per_level([level.size for level in levels], index[0])
 
 
 def all_corners(
     places: Sequence[Float[Tensor, "..."]], levels: Sequence[Level], interpolation: str = "linear", border: str = "wrap"
-) -> tuple[Int[Tensor, "*N L K"], Float32[Tensor, "*N L K"]]:
+) -> tuple[Int64[Tensor, "K L *N"], Float32[Tensor, "K L *N"]]:
     """Entries of the table of all levels that points read, and their weights.
 
     Args:
@@ -91,14 +101,14 @@ def all_corners(
         interpolation: As for `grid_geometry.corners`.
         border: As for `grid_geometry.corners`.
     """
-    vertices, weights = _along_axes(places, levels, interpolation, border)
+    along = [_along(axis, x, levels, interpolation, border) for axis, x in enumerate(places)]
+    vertices, weights = ([pairs[kind] for pairs in along] for kind in (0, 1))
     num_placed = sum(not level.hashed for level in levels)  # hashed levels are finer than all others
     parts = []
     if num_placed:
-        placed = [vertex[..., :num_placed, :] for vertex in vertices]
-        parts.append(_places_in_tables(placed, levels[:num_placed], border))
+        parts.append(_places_in_tables(_of_levels(vertices, slice(num_placed)), levels[:num_placed], border))
     if num_placed < len(levels):
-        parts.append(_hashes([vertex[..., num_placed:, :] for vertex in vertices], levels[num_placed:]))
-    index = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
-    offsets = index.new_tensor([level.offset for level in levels])[:, None]
-    return index + offsets, _at_corners(weights, operator.mul)
+        parts.append(_hashes(_of_levels(vertices, slice(num_placed, None)), levels[num_placed:]))
+    index = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    index += _per_level([level.offset for level in levels], index[0])
+    return index, _at_corners(weights, operator.mul)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from errors import InputError
 from fields.grid_corners import all_corners
 from fields.grid_geometry import BORDERS, INTERPOLATIONS, corners, make_levels
-from fields.table_reading import read_weighted
+from fields.table_reading import groups_last, read_weighted
 
 
 class MultiResGrid(nn.Module):
@@ -139,8 +139,7 @@ def _read_all(grid: MultiResGrid, places: Sequence[Tensor]) -> Tensor:
         places: Coordinates along each axis in [0, 1]; together they broadcast to the shape of the result.
     """
     index, weight = all_corners(places, grid.levels, grid.interpolation, grid.border)
-    rows = read_weighted(grid.table, index.flatten(0, -2), weight.flatten(0, -2))
-    return rows.reshape(*index.shape[:-2], grid.out_dim)
+    return groups_last(read_weighted(grid.table, index, weight))
 
 
 BACKENDS: dict[str, Callable[[MultiResGrid, Tensor], Tensor]] = {"torch": _read_points, "loop": _read_each}

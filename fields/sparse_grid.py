@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 from fields.grid_geometry import MAX_ENTRIES
-from fields.table_reading import read_rows
+from fields.table_reading import groups_last, read_rows
 
 
 def nearest_cell(x: Float[Tensor, "*N"], num_cells: int) -> Int64[Tensor, "*N"]:
@@ -32,7 +32,7 @@ def nearest_cell(x: Float[Tensor, "*N"], num_cells: int) -> Int64[Tensor, "*N"]:
     return (x * (num_cells - 1) + 0.5).long()
 
 
-def neighbours(number: Int64[Tensor, "*N"], reach: int, num_cells: int) -> Int64[Tensor, "*N reach"]:
+def neighbours(number: Int64[Tensor, "*N"], reach: int, num_cells: int) -> Int64[Tensor, " reach *N"]:
     """Cells around a cell along one axis; beyond the border, the last again.
 
     Args:
@@ -40,8 +40,8 @@ def neighbours(number: Int64[Tensor, "*N"], reach: int, num_cells: int) -> Int64
         reach: How many cells, odd.
         num_cells: Along this axis.
     """
-    steps = torch.arange(reach, device=number.device) - reach // 2
-    return (number[..., None] + steps).clamp(0, num_cells - 1)
+    steps = [(number + step).clamp(0, num_cells - 1) for step in range(-(reach // 2), reach // 2 + 1)]
+    return torch.stack(steps)
 
 
 class SparseGrid3D(nn.Module):
@@ -122,6 +122,6 @@ class SparseGrid3D(nn.Module):
             neighbours(number, reach, n)
             for number, reach, n in zip(numbers, self.neighbourhood, cells.shape[:3], strict=True)
         )
-        in_slice = y[..., :, None] * cells.shape[2] + x[..., None, :]
-        index = t[..., :, None, None] * (cells.shape[1] * cells.shape[2]) + in_slice[..., None, :, :]
-        return read_rows(cells.flatten(0, 2), index).flatten(-4)
+        in_slice = y[:, None] * cells.shape[2] + x[None]
+        index = t[:, None, None] * (cells.shape[1] * cells.shape[2]) + in_slice[None]
+        return groups_last(read_rows(cells.flatten(0, 2), index.flatten(0, 2)))

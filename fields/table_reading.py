@@ -6,6 +6,7 @@ number, so that rows of two channels, which is what NVP and Instant-NGP have, ar
 Shape legend
     N       points
     K       rows that each point reads
+    L       levels, or other groups of rows of a point
     V       rows of the table
     C       channels
 """
@@ -13,7 +14,6 @@ Shape legend
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -45,14 +45,14 @@ def _scatter(rows: Tensor, index: Tensor, weight: Tensor | None, num_rows: int) 
     """A table ``[V, C]`` of the sums of rows with the same index, each times its weight.
 
     Args:
-        rows: ``[*index, C]``; with weights ``[N, C]``, each for all the K entries of its point.
-        index: ``[N, K]`` or of any shape.
-        weight: ``[N, K]``, or None.
+        rows: ``[*N, C]``; with weights, each for all the K entries of its point.
+        index: ``[*N]``, or with weights ``[K, *N]``.
+        weight: Like ``index``, or None.
         num_rows: Of the table.
     """
     elements = _as_elements(rows)
     if weight is not None:
-        elements = elements[..., None, :] * weight[..., None]
+        elements = elements * weight[..., None]
     where = _element_index(index, elements.shape[-1]).reshape(-1)
     table = elements.new_zeros(num_rows * elements.shape[-1]).scatter_add_(0, where, elements.reshape(-1))
     return (torch.view_as_real(table) if table.is_complex() else table).reshape(num_rows, rows.shape[-1])
@@ -86,8 +86,8 @@ class _Add(torch.autograd.Function):
 
 
 def _dots(table: Tensor, index: Tensor, rows: Tensor) -> Tensor:
-    """Products ``[N, K]`` of the rows of points ``[N, C]`` with the entries that these read."""
-    return (_Read.apply(table, index) * rows[..., None, :]).sum(dim=-1)
+    """Products ``[K, *N]`` of the rows of points ``[*N, C]`` with the entries that these read."""
+    return (_Read.apply(table, index) * rows).sum(dim=-1)
 
 
 class _ReadMean(torch.autograd.Function):
@@ -97,7 +97,8 @@ class _ReadMean(torch.autograd.Function):
     def forward(ctx: torch.autograd.function.FunctionCtx, table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(table if ctx.needs_input_grad[2] else None, index, weight)
         ctx.num_rows = len(table)
-        return F.embedding_bag(index, table, per_sample_weights=weight, mode="sum")
+        elements = (_as_elements(_gather(table, index)) * weight[..., None]).sum(dim=0)
+        return torch.view_as_real(elements).flatten(-2) if elements.is_complex() else elements
 
     @staticmethod
     def backward(
@@ -138,8 +139,8 @@ def read_rows(table: Float[Tensor, "V C"], index: Int[Tensor, "*N"]) -> Float[Te
 
 
 def read_weighted(
-    table: Float[Tensor, "V C"], index: Int[Tensor, "N K"], weight: Float[Tensor, "N K"]
-) -> Float[Tensor, "N C"]:
+    table: Float[Tensor, "V C"], index: Int[Tensor, " K *N"], weight: Float[Tensor, " K *N"]
+) -> Float[Tensor, "*N C"]:
     """Weighted sums of rows of a table.
 
     Args:
@@ -148,3 +149,13 @@ def read_weighted(
         weight: Of each; may have derivatives as well.
     """
     return _ReadMean.apply(table, index, weight.to(table.dtype))
+
+
+def groups_last(rows: Float[Tensor, "L *N C"]) -> Float[Tensor, "*N LC"]:
+    """The rows of every point side by side, a group after the other.
+
+    Args:
+        rows: Groups first.
+    """
+    elements = _as_elements(rows).movedim(0, -2).contiguous()
+    return (torch.view_as_real(elements).flatten(-2) if elements.is_complex() else elements).flatten(-2)

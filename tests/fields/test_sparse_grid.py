@@ -21,7 +21,7 @@ def test_the_nearest_of_cells_whose_first_and_last_lie_at_the_ends() -> None:
 
 
 def test_neighbours_stay_inside() -> None:
-    assert neighbours(torch.tensor([0, 2, 3]), 3, 4).tolist() == [[0, 0, 1], [1, 2, 3], [2, 3, 3]]
+    assert neighbours(torch.tensor([0, 2, 3]), 3, 4).T.tolist() == [[0, 0, 1], [1, 2, 3], [2, 3, 3]]
 
 
 def test_features_are_those_of_the_neighbourhood_row_by_row() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from fields.table_reading import read_rows, read_weighted
+from fields.table_reading import groups_last, read_rows, read_weighted
 
 INDEX = torch.tensor([[0, 3, 3], [4, 0, 1]])
 
@@ -20,10 +20,10 @@ def test_rows_and_their_gradient_are_those_of_indexing(channels: int, index: tor
     ours = torch.autograd.grad(read_rows(table, index), table, gradient)
     torch.testing.assert_close(ours, torch.autograd.grad(expected, table, gradient))
 
-    weighted = (table[index.long()] * weight[..., None]).sum(dim=1)
+    weighted = (table[index.long()] * weight[..., None]).sum(dim=0)
     torch.testing.assert_close(read_weighted(table, index, weight).to(weighted.dtype), weighted)
-    ours = torch.autograd.grad(read_weighted(table, index, weight), table, gradient[:, 0])
-    theirs = torch.autograd.grad(weighted, table, gradient[:, 0].to(weighted.dtype))
+    ours = torch.autograd.grad(read_weighted(table, index, weight), table, gradient[0])
+    theirs = torch.autograd.grad(weighted, table, gradient[0].to(weighted.dtype))
     torch.testing.assert_close(ours, theirs)
 
 
@@ -38,7 +38,16 @@ def test_derivatives_of_first_and_second_order(channels: int) -> None:
 
 def test_rows_without_points() -> None:
     table = torch.randn(5, 2, requires_grad=True)
-    out = read_weighted(table, INDEX[:0], torch.rand(0, 3))
+    out = read_weighted(table, INDEX[:, :0], torch.rand(2, 0))
     assert out.shape == (0, 2)
     (gradient,) = torch.autograd.grad(out.sum(), table)
     assert torch.equal(gradient, torch.zeros(5, 2))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_groups_of_rows_stand_side_by_side(channels: int) -> None:
+    rows = torch.randn(3, 4, 5, channels, requires_grad=True)
+    expected = rows.permute(1, 2, 0, 3).flatten(2)
+    assert torch.equal(groups_last(rows), expected)
+    gradient = torch.randn_like(expected)
+    assert torch.equal(*(torch.autograd.grad(out, rows, gradient)[0] for out in (groups_last(rows), expected)))
