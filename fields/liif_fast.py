@@ -9,7 +9,9 @@ Shape legend
     C       channels of the encoder's features
     D       width of the first layer
     N       points per image
-    P       rows: points of all images
+    M       members of the ensemble: 4, or 1
+    P       points of all images
+    R       rows that pass through the perceptron
     h, w    height and width of the features
 """
 
@@ -29,6 +31,10 @@ from fields.unfolding import linear_on_features
 
 # Rows per thread that pass through all layers before the next ones do: their activations stay in a core's cache.
 ROWS = 512
+
+# Members of smaller weight are not asked. A point on a line through latents' centres, as many are at odd
+# magnifications, has two whose weights are rounding errors.
+NEGLIGIBLE = 1e-6
 
 
 def prepare(imnet: MLP, features: Float[Tensor, "B C h w"], unfolded: bool) -> Float[Tensor, "B D h w"]:
@@ -79,23 +85,38 @@ def _tracked(imnet: MLP, table: Tensor, rows: Tensor, known: Tensor, weights: Te
     return total
 
 
-def _blocked(imnet: MLP, table: Tensor, rows: Tensor, known: Tensor, weights: Tensor) -> Float[Tensor, "P 3"]:
+def _merged(rows: Tensor, weights: Tensor) -> Float32[Tensor, "M P"]:
+    # In the outer half cells several members are one latent, seen from one offset: the first of them answers for all.
+    merged = weights.clone()
+    for later, earlier in ((k, j) for k in range(len(rows)) for j in range(k)):
+        twin = merged[later] * (rows[later] == rows[earlier])
+        merged[earlier] += twin
+        merged[later] -= twin
+    return merged
+
+
+def _answers(imnet: MLP, table: Tensor, rows: Tensor, known: Tensor) -> Float[Tensor, "R 3"]:
     linear = list(imnet.layers[::2])
-    on_known = _on_known(imnet, known)
-    num_rows = max(1, min(ROWS * torch.get_num_threads(), rows.shape[1]))
-    turns = table.new_empty(2, num_rows * max(layer.out_features for layer in linear))
-    values = table.new_zeros(rows.shape[1], linear[-1].out_features)
-    for part in ranges(len(values), num_rows):
+    on_known, widths = _on_known(imnet, known), [layer.out_features for layer in linear]
+    num_rows = max(1, min(ROWS * torch.get_num_threads(), len(rows)))
+    turns = table.new_empty(2, num_rows * max(widths))
+    answers = table.new_empty(len(rows), widths[-1])
+    for part in ranges(len(rows), num_rows):
         count = part.stop - part.start
-        widths = [layer.out_features for layer in linear]
-        outputs = [turns[i % 2, : count * width].view(count, width) for i, width in enumerate(widths)]
-        for row, given, weight in zip(rows[:, part], known[:, part], weights[:, part], strict=True):
-            torch.index_select(table, 0, row, out=outputs[0])
-            outputs[0].addmm_(given, on_known)
-            for layer, (x, out) in zip(linear[1:], pairwise(outputs), strict=True):
-                torch.addmm(layer.bias, x.relu_(), layer.weight.t(), out=out)
-            values[part].addcmul_(weight[:, None], outputs[-1])
-    return values
+        hidden = [turns[i % 2, : count * width].view(count, width) for i, width in enumerate(widths[:-1])]
+        outputs = [*hidden, answers[part]]
+        torch.index_select(table, 0, rows[part], out=outputs[0])
+        outputs[0].addmm_(known[part], on_known)
+        for layer, (x, out) in zip(linear[1:], pairwise(outputs), strict=True):
+            torch.addmm(layer.bias, x.relu_(), layer.weight.t(), out=out)
+    return answers
+
+
+def _blocked(imnet: MLP, table: Tensor, rows: Tensor, known: Tensor, weights: Tensor) -> Float[Tensor, "P 3"]:
+    weights = _merged(rows, weights)
+    asked = ~(weights <= NEGLIGIBLE)
+    answers = _answers(imnet, table, rows[asked], known[asked]).mul_(weights[asked][:, None])
+    return table.new_zeros(rows.shape[1], answers.shape[1]).index_add_(0, asked.nonzero()[:, 1], answers)
 
 
 def query(
