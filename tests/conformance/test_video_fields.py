@@ -9,18 +9,41 @@ import torch
 from torch import Tensor, nn
 
 from fields import official
-from fields.coords import NVP_DECODER_TIME, NVP_GRIDS, centres
+from fields.coords import NVP_DECODER_TIME, NVP_GRIDS, centres, mesh, times
 from fields.grid_geometry import corners, make_levels
 from fields.grids import MultiResGrid
+from fields.modulation import LatentModulator
 from fields.nerv import NeRV, NeRVBlock, NeRVNetwork, encode_moments
 from fields.nerv_training import nerv_loss, quantise_weights, rate_factor
 from fields.quantisation import as_pictures, dequantise, from_pictures, quantise
+from fields.siren import Siren
 from fields.sparse_grid import SparseGrid3D
-from tests.conformance.recordings import Recording, files
+from tests.conformance.recordings import Recording, folder
 
+# Files of the set, which have the same names wherever it was recorded, and cases of any names.
+FILES = {
+    "coordinates": "coords",
+    "dense grids": "grid2d_dense",
+    "hashed grids": "hashgrid",
+    "sparse grids": "grid3d_sparse",
+    "decoder": "modulated_decoder",
+    "NVP": "nvp_full",
+    "quantiser": "quantise",
+    "SIREN": "siren",
+    "FFN": "ffn",
+    "NeRV": "nerv",
+}
+KINDS = ("weight", "bias")
 GRIDS = {"rtol": 0, "atol": 1e-4}  # fine levels amplify float32 rounding
 CLOSE = {"rtol": 0, "atol": 1e-5}
 GRADIENTS = {"rtol": 1e-4, "atol": 1e-5}
+
+
+def recordings(*names: str) -> list:
+    """Parameters for pytest: files of the set with recordings of what `FILES` names; skipped by name where missing."""
+    paths = [folder("video_fields") / f"{FILES[name]}.npz" for name in names]
+    marks = [() if path.is_file() else pytest.mark.skip(reason=f"no file {path}") for path in paths]
+    return [pytest.param(path, id=path.stem, marks=mark) for path, mark in zip(paths, marks, strict=True)]
 
 
 class Case:
@@ -53,6 +76,12 @@ def cases(data: Recording) -> list[Case]:
     return [Case(data, name) for name in sorted(names) if isinstance(data.json("meta").get(name), dict)]
 
 
+def assert_all_are_cases(data: Recording, besides: tuple[str, ...] = ()) -> None:
+    """Every key belongs to a case, or to what is compared elsewhere."""
+    others = {key.partition(".")[0] for key in data.keys} - {case.name for case in cases(data)}
+    assert others <= {"meta", *besides}
+
+
 def grid_of(about: dict, backend: str) -> MultiResGrid:
     return MultiResGrid(
         about["n_input_dims"],
@@ -68,10 +97,41 @@ def grid_of(about: dict, backend: str) -> MultiResGrid:
     )
 
 
+def test_every_file_is_compared() -> None:
+    assert {path.stem for path in folder("video_fields").glob("*.npz")} <= set(FILES.values())
+
+
+@pytest.mark.parametrize("path", recordings("coordinates"))
+def test_coordinates(path: Path) -> None:
+    data = Recording(path)
+    about = data.json("meta")
+    frames, size = about["frames"], (about["height"], about["width"])
+    finer = tuple(about["s_interp"] * n for n in size)
+    more = about["t_interp"] * frames
+    moments = times(frames)[:, None]
+    between = NVP_GRIDS.of(times(more)[:, None], (more,))
+    ours = {
+        "mgrid": NVP_GRIDS.of(mesh(size), size).flatten(0, 1),
+        "s_interp.mgrid": NVP_GRIDS.of(mesh(finer), finer).flatten(0, 1),
+        "temporal_coords": NVP_GRIDS.of(moments, (frames,))[:, 0],
+        "temporal_steps": NVP_DECODER_TIME.of(moments, (frames,))[:, 0],
+        "t_interp.temporal_coords": between[:, 0],
+        # Moments between frames are ours before they are the network's.
+        "t_interp.temporal_steps": NVP_DECODER_TIME.of(NVP_GRIDS.back(between, (frames,)), (frames,))[:, 0],
+    }
+    assert ours.keys() | {"meta"} == data.keys
+    for key, values in ours.items():
+        torch.testing.assert_close(values, data[key], rtol=0, atol=3e-7)
+    back = NVP_GRIDS.back(data["mgrid"], size)
+    torch.testing.assert_close(back, mesh(size).flatten(0, 1), rtol=0, atol=3e-7)
+
+
 @pytest.mark.parametrize("backend", ["torch", "loop"])
-@pytest.mark.parametrize("path", [*files("video_fields", "dense3d.params"), *files("video_fields", "hash3d.params")])
+@pytest.mark.parametrize("path", recordings("dense grids", "hashed grids"))
 def test_grids(path: Path, backend: str) -> None:
-    for case in cases(Recording(path)):
+    data = Recording(path)
+    assert_all_are_cases(data, ("official16",))
+    for case in cases(data):
         grid = grid_of(case.about, backend)
         levels = grid.levels
         assert [level.offset for level in levels] + [len(grid.table)] == case["offsets"].tolist()
@@ -95,9 +155,12 @@ def test_grids(path: Path, backend: str) -> None:
         case.assert_all_seen()
 
 
-@pytest.mark.parametrize("path", files("video_fields", "official16.scales"))
+@pytest.mark.parametrize("path", recordings("dense grids"))
 def test_levels_of_the_published_keyframes(path: Path) -> None:
     data = Recording(path)
+    assert {key for key in data.keys if key.startswith("official16.")} == {
+        f"official16.{name}" for name in ("scales", "resolutions", "offsets")
+    }
     scales = data["official16.scales"]
     levels = make_levels(2, len(scales), 16, 1.35)
     assert [level.scale[0] for level in levels] == scales.tolist()
@@ -124,9 +187,11 @@ def blended_by_the_original(grid: SparseGrid3D, places: Tensor) -> tuple[Tensor,
     return by_lower[:, None] * at[0] + by_upper[:, None] * at[1], upper - lower == 1
 
 
-@pytest.mark.parametrize("path", files("video_fields", "plain.embeddings"))
+@pytest.mark.parametrize("path", recordings("sparse grids"))
 def test_sparse_grids(path: Path) -> None:
-    for case in cases(Recording(path)):
+    data = Recording(path)
+    assert_all_are_cases(data)
+    for case in cases(data):
         about = case.about
         grid = SparseGrid3D([about[axis] for axis in "txy"], about["d"], upsample=about["upsample"])
         low, high = about["init_range_seen"]
@@ -149,9 +214,11 @@ def test_sparse_grids(path: Path) -> None:
         case.assert_all_seen()
 
 
-@pytest.mark.parametrize("path", files("video_fields", "nvp_s_small.out"))
+@pytest.mark.parametrize("path", recordings("NVP"))
 def test_nvp(path: Path) -> None:
-    for case in cases(Recording(path)):
+    data = Recording(path)
+    assert_all_are_cases(data)
+    for case in cases(data):
         before = case.under("before.")
         field = official.nvp(case.about, before)
         assert sum(parameter.numel() for parameter in field.parameters()) == case.about["n_params"]
@@ -210,7 +277,7 @@ def check_three_steps(case: Case, field: nn.Module, places: Tensor, time: Tensor
     assert wrong <= count / 1000
 
 
-@pytest.mark.parametrize("path", files("video_fields", "keyframes.params"))
+@pytest.mark.parametrize("path", recordings("quantiser"))
 def test_quantised_grids(path: Path) -> None:
     data = Recording(path)
     about, offsets, resolutions = data.json("meta"), data["keyframes.offsets"], data["keyframes.resolutions"]
@@ -247,7 +314,7 @@ def test_quantised_grids(path: Path) -> None:
     assert seen == data.keys
 
 
-@pytest.mark.parametrize("path", files("video_fields", "nerv_single.embed"))
+@pytest.mark.parametrize("path", recordings("NeRV"))
 def test_nerv(path: Path) -> None:
     data = Recording(path)
     seen = {"meta"}
@@ -304,7 +371,7 @@ def check_nerv_rates(data: Recording) -> set[str]:
     return {"lr.values"}
 
 
-@pytest.mark.parametrize("path", files("video_fields", "nerv_single.embed"))
+@pytest.mark.parametrize("path", recordings("NeRV"))
 def test_parameter_counts_of_the_published_nervs(path: Path) -> None:
     for name, recorded in Recording(path).json("meta")["param_counts"].items():
         channels = {"NeRV-S bunny": 26, "NeRV-M bunny": 58, "NeRV-L bunny": 112}[name]
@@ -313,9 +380,91 @@ def test_parameter_counts_of_the_published_nervs(path: Path) -> None:
         assert sum(parameter.numel() for parameter in field.parameters()) == recorded
 
 
-@pytest.mark.parametrize("path", files("video_fields", "sine.coords"))
+def assert_starts_like(made: list[dict[str, Tensor]], recorded: dict[str, dict[str, float]]) -> None:
+    """Smallest, largest and spread of starting values over several seeds; of fewer numbers these vary more."""
+    assert recorded
+    for name, expected in recorded.items():
+        values = torch.stack([one[name].detach().flatten() for one in made])
+        ours = {"min": values.min(), "max": values.max(), "mean_std": values.std(dim=1).mean()}
+        allowed = {"min": 0.15, "max": 0.15, "mean_std": max(0.01, 4 / values.numel() ** 0.5)}
+        for key, value in expected.items():
+            assert float(ours[key]) == pytest.approx(value, rel=allowed[key]), (name, key)
+
+
+def statistics_of(data: Recording) -> tuple[dict[str, dict[str, float]], int]:
+    """The recorded statistics of starting values, and how many seeds they are of."""
+    ((name, recorded),) = [item for item in data.json("meta").items() if item[0].startswith("init_stats")]
+    return recorded, int(name.split("_")[-2])
+
+
+@pytest.mark.parametrize("path", recordings("SIREN"))
+def test_starting_values_of_siren(path: Path) -> None:
+    data = Recording(path)
+    recorded, seeds = statistics_of(data)
+    made = []
+    for _ in range(seeds):
+        siren = Siren(3, 3, (256,) * 4)
+        layers = enumerate([*siren.layers, siren.last])
+        made.append({f"net.net.{k}.0.{kind}": getattr(layer, kind) for k, layer in layers for kind in KINDS})
+    assert_starts_like(made, recorded)
+
+    # The spread of the input, and before and after each layer's sine.
+    x = torch.rand(5000, 3) * 2 - 1
+    spreads = [float(x.std())]
+    for layer in siren.requires_grad_(False).layers:
+        before = nn.functional.linear(x, layer.weight, layer.bias)
+        x = layer(x)
+        spreads += [float(before.std()), float(x.std())]
+    recorded_spreads = data.json("meta")["activation_std_input_then_pre_post_per_layer"]
+    assert spreads == pytest.approx(recorded_spreads[: len(spreads)], rel=0.2)
+    assert float(siren.last(x).std()) == pytest.approx(recorded_spreads[len(spreads)], rel=0.3)
+
+
+@pytest.mark.parametrize("path", recordings("decoder"))
+def test_starting_values_of_the_decoder_of_nvp(path: Path) -> None:
+    recorded, seeds = statistics_of(Recording(path))
+    made = []
+    for _ in range(seeds):
+        modulator = LatentModulator(114, (128,) * 3)
+        siren = Siren(1, 3, (128,) * 3, 30.0, 1.0, bias_like_weights=True)
+        named = {f"net.layers.{k}": layer for k, layer in enumerate(siren.layers)} | {"net.last_layer": siren.last}
+        named |= {f"modulator.layers.{k}.0": layer for k, layer in enumerate(modulator.layers)}
+        made.append({f"{name}.{kind}": getattr(layer, kind) for name, layer in named.items() for kind in KINDS})
+    assert made[0].keys() == recorded.keys()
+    assert_starts_like(made, recorded)
+
+
+@pytest.mark.parametrize("path", recordings("decoder"))
+def test_decoders(path: Path) -> None:
+    data = Recording(path)
+    assert_all_are_cases(data)
+    for case in cases(data):
+        about, weights = case.about, case.under("w.")
+        hidden = (about["hidden"],) * about["num_layers"]
+        modulator = LatentModulator(about["latent_dim"], hidden)
+        named = [(k, kind) for k in range(len(hidden)) for kind in KINDS]
+        modulator.load_state_dict(
+            {f"layers.{k}.{kind}": weights[f"modulator.layers.{k}.0.{kind}"] for k, kind in named}
+        )
+        siren = Siren(1, 3, hidden, about["w0_initial"], about["w0"], bias_like_weights=True)
+        last = {f"last.{kind}": weights[f"net.last_layer.{kind}"] for kind in KINDS}
+        siren.load_state_dict({f"layers.{k}.{kind}": weights[f"net.layers.{k}.{kind}"] for k, kind in named} | last)
+        latent = case["latent"].requires_grad_()
+        factors = modulator(latent)
+        for k, factor in enumerate(factors):
+            torch.testing.assert_close(factor, case[f"mod{k}"], **CLOSE)
+        out = siren(case["time"], factors)
+        torch.testing.assert_close(out, case["out"], **CLOSE)
+        (gradient,) = torch.autograd.grad(out, latent, case["grad_out"])
+        torch.testing.assert_close(gradient, case["grad_latent"], **GRADIENTS)
+        case.assert_all_seen()
+
+
+@pytest.mark.parametrize("path", recordings("SIREN"))
 def test_siren_and_its_rectified_rival(path: Path) -> None:
-    for case in cases(Recording(path)):
+    data = Recording(path)
+    assert_all_are_cases(data)
+    for case in cases(data):
         if "coords" not in case:
             continue
         network = official.siren(case.about, case.under("w."))
@@ -329,9 +478,11 @@ def test_siren_and_its_rectified_rival(path: Path) -> None:
         case.assert_all_seen()
 
 
-@pytest.mark.parametrize("path", files("video_fields", "gauss3d.B"))
+@pytest.mark.parametrize("path", recordings("FFN"))
 def test_ffn(path: Path) -> None:
-    for case in cases(Recording(path)):
+    data = Recording(path)
+    assert_all_are_cases(data)
+    for case in cases(data):
         names = {"B", *(f"{kind}{k}" for k in range(case.about["layers"]) for kind in "wb")}
         network = official.ffn(case.about, {name: case[name] for name in sorted(names)})
         torch.testing.assert_close(network.encoding(case["coords"]), case["features"], **CLOSE)
