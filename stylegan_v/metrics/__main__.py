@@ -3,6 +3,7 @@
 Heavy packages are imported where they are used, so that `--help` answers at once.
 """
 
+import sys
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -18,8 +19,8 @@ generator, against generated videos in files, or any two data sets. Each result 
 with everything it depends on: protocol, hashes of data, network and protocol, numbers, spread over draws of fakes, and
 rows that say what the score can see (real against other real, frozen, shuffled and reversed clips).
 
-Protocols lie in configs/metrics/; feature networks are listed by `python -m stylegan_v.metrics.detectors`, and two of
-them need no download: random_3d, and factors, which `python -m stylegan_v.metrics.train_detector` makes.
+Protocols lie in configs/metrics/; feature networks are listed by `python -m stylegan_v.metrics.detectors`, and three
+of them need no download: random_3d, random_2d, and factors, which `python -m stylegan_v.metrics.train_detector` makes.
 
 examples:
   python -m stylegan_v.metrics --real ~/my_videos --fake runs/custom --protocol styleganv_fvd2048_16f,fvd_16f
@@ -61,7 +62,8 @@ def measure(
         batch_frames: Frames that are looked at together: less needs less memory.
         device: Where networks work; "auto" is cuda where there is one.
         cache_dir: Where statistics of real videos are kept; None: stylegan_v/metrics in $XDG_CACHE_HOME or ~/.cache.
-        out: File that gets a line of JSON for each result; late.png beside it shows scores over start times.
+        out: File that gets a line of JSON for each result; metrics.PROTOCOL.late.png beside it shows the score over the
+            first frames of fakes, where the protocol has several.
 
     Returns:
         Whether all protocols could be carried out.
@@ -82,7 +84,11 @@ def main(args: Sequence[str] | None = None) -> None:
     """The command: flags only; exit code 2 where a protocol had to be left out."""
     options: dict[str, Any] = {"parser_class": Parser, "prog": _PROGRAM, "as_positional": False}
     with clear_errors("metrics"):
-        complete = auto_cli(measure, args=args, description=_DESCRIPTION, formatter_class=_Help, **options)
+        try:
+            complete = auto_cli(measure, args=args, description=_DESCRIPTION, formatter_class=_Help, **options)
+        except KeyboardInterrupt:
+            print("metrics: stopped; what was shown is kept", file=sys.stderr)
+            raise SystemExit(130) from None
     if not complete:
         raise SystemExit(2)
 

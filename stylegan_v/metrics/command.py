@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from tqdm import tqdm
 
 from errors import InputError
-from stylegan_v.checkpoints import replacing
-from stylegan_v.metrics.curves import panels
+from stylegan_v.metrics.curves import draw_late
 from stylegan_v.metrics.detectors.interface import Detector
 from stylegan_v.metrics.detectors.table import load_detector
 from stylegan_v.metrics.evaluation import Options, evaluate
@@ -81,7 +79,8 @@ def carry_out(request: Request, names: Sequence[str]) -> bool:
             if first:
                 print(as_text(record), flush=True)  # before anything can go wrong with the file
                 append_line(out, record)
-                _draw_late(protocol, record, out)
+                title = f"{protocol.plain_name}, by first frame"
+                draw_late(record, title, out.with_name(f"{out.stem}.{protocol.plain_name}.late.png"))
         return not missing
 
 
@@ -146,19 +145,12 @@ def _require_writable(out: Path) -> None:
     """Results that took hours must not be lost for want of a folder."""
     if out.is_dir():
         raise InputError(f"out: {out} is a folder: give the name of a file, such as {out / 'metrics.jsonl'}")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # of file systems that make no folders, such as /proc
+        raise InputError(f"out: {out.parent} cannot be made: give a file in a folder of yours") from error
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise InputError(f"out: {out} cannot be written: give a file in a folder of yours")
-
-
-def _draw_late(protocol: MetricProtocol, record: Mapping[str, Any], out: Path) -> None:
-    """The score over the time at which fakes start, as a picture beside the results."""
-    if not record["late"]:
-        return
-    times = np.array([float(start) for start in record["late"]])
-    picture = panels({f"{protocol.plain_name}, by start time": (times, np.array(list(record["late"].values())))})
-    with replacing(out.with_name(f"{out.stem}.{protocol.plain_name}.late.png")) as file:
-        picture.save(file, format="png")
 
 
 def _device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:

@@ -82,6 +82,28 @@ def draw_scores(records: Sequence[Mapping[str, Any]], out: Path) -> Path | None:
     return out
 
 
+def draw_late(record: Mapping[str, Any], title: str, out: Path) -> Path | None:
+    """Draws a score over the time at which fakes start, as far apart as they are many, beside its floor.
+
+    Args:
+        record: Of `evaluation.Result`.
+        title: What it shows.
+        out: The picture, png.
+
+    Returns:
+        ``out``, or None where no late starts were measured.
+    """
+    late = record["late"]
+    if not late:
+        return None
+    floor = (record["sanity"] or {}).get("real", math.nan)
+    places, values = np.arange(len(late), dtype=np.float64), np.array(list(late.values()))
+    picture = panel(title, places, values, np.full(len(late), floor), ticks=list(late))
+    with replacing(out) as file:
+        picture.save(file, format="png")
+    return out
+
+
 def panels(
     curves: Mapping[str, Curve], columns: int = 4, levels: Mapping[str, np.ndarray] | None = None
 ) -> Image.Image:
@@ -103,14 +125,21 @@ def panels(
     return picture
 
 
-def panel(title: str, steps: np.ndarray, values: np.ndarray, level: np.ndarray | None = None) -> Image.Image:
+def panel(
+    title: str,
+    steps: np.ndarray,
+    values: np.ndarray,
+    level: np.ndarray | None = None,
+    ticks: Sequence[str] | None = None,
+) -> Image.Image:
     """One curve with its title, last value and the ends of both axes; gaps where values are not finite.
 
     Args:
         title: What it shows.
         steps: [n], ascending.
         values: [n].
-        level: Floor of the values [n], drawn as a lighter line; None: none.
+        level: Floor of the values [n], drawn as a lighter line; None, or not finite: none.
+        ticks: What is written below each of the steps, which are marked then; None: only the ends, as numbers.
     """
     picture = Image.new("RGB", _PANEL, "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
@@ -123,19 +152,30 @@ def panel(title: str, steps: np.ndarray, values: np.ndarray, level: np.ndarray |
     draw.text((right, 4), f"{values[-1]:.4g}", _LINE, font, anchor="ra")
     for y, value in ((top, high), (bottom, low)):
         draw.text((left - 4, y), f"{value:.3g}", _INK, font, anchor="rm")
-    for x, step, anchor in ((left, steps[0], "la"), (right, steps[-1], "ra")):
-        draw.text((x, bottom + 4), f"{step:.0f}" if step == round(step) else f"{step:.4g}", _INK, font, anchor=anchor)
-    if level is not None:
+    if level is not None and np.isfinite(level[-1]):
         draw.text((right - 4, top + 4), f"floor {level[-1]:.4g}", _LEVEL, font, anchor="ra")
 
     x = left + (steps - steps[0]) / max(steps[-1] - steps[0], 1e-12) * (right - left)
+    for place, text in _below(x, steps, ticks):
+        anchor = "la" if place == left else "ra" if place == right else "ma"
+        draw.text((place, bottom + 4), text, _INK, font, anchor=anchor)
     for heights, colour in ((level, _LEVEL), (values, _LINE)):
         if heights is None:
             continue
         y = bottom - (heights - low) / max(high - low, 1e-12) * (bottom - top)
         for run in _finite_runs(x, y):
             draw.line(run, fill=colour, width=2) if len(run) > 1 else draw.circle(run[0], 2, fill=colour)
+            for point in run if ticks is not None and heights is values else ():
+                draw.circle(point, 3, fill=colour)
     return picture
+
+
+def _below(x: np.ndarray, steps: np.ndarray, ticks: Sequence[str] | None) -> list[tuple[float, str]]:
+    """Places and texts below the axis."""
+    if ticks is not None:
+        return list(zip(x.tolist(), ticks, strict=True))
+    said = [f"{step:.0f}" if step == round(step) else f"{step:.4g}" for step in (steps[0], steps[-1])]
+    return [(_MARGIN[0], said[0]), (_PANEL[0] - _MARGIN[2], said[1])]
 
 
 def _finite_runs(x: np.ndarray, y: np.ndarray) -> list[Sequence[tuple[float, float]]]:

@@ -29,6 +29,7 @@ from stylegan_v.metrics.choices import (
 
 FOLDER = Path(__file__).resolve().parents[2] / "configs" / "metrics"
 _MAX_BYTES = 100_000
+_MAX_COUNT = 10**7  # of frames, clips, draws, samples: memory would not be enough for more
 _EXAMPLE = "the files of configs/metrics show what one looks like"
 _NOT_HASHED = ("name", "about", "comparable")  # what is said of a protocol, not what it does
 
@@ -84,6 +85,8 @@ class MetricProtocol:
         for key, value in positive.items():
             if value < 1:
                 raise InputError(f"{self.name}: {key}: too small: give a larger number")
+            if value > _MAX_COUNT and not key.endswith(("seed", "late_starts")):
+                raise InputError(f"{self.name}: {key}: too large: give at most {_MAX_COUNT}")
         if not math.isfinite(self.fake.truncation_psi):
             raise InputError(f"{self.name}: fake.truncation_psi: {self.fake.truncation_psi}: give a number")
         if self.fake.jpeg_quality is not None and not 1 <= self.fake.jpeg_quality <= 100:

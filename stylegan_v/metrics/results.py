@@ -61,6 +61,8 @@ def as_text(record: Mapping[str, Any]) -> str:
     if rows := record["sanity"]:
         cells = "   ".join(f"{name} {value:.5g}" for name, value in rows.items() if name != "num")
         lines.append(f"  what it sees, real against ({rows['num']} each):  {cells}")
+    else:
+        lines.append("  what it sees is not known: too few real videos for two halves")
     if record["late"]:
         lines.append("  starting late:  " + "   ".join(f"t0 {t}: {v:.5g}" for t, v in record["late"].items()))
     skipped = ", ".join(f"{count} {side}" for side, count in record["skipped"].items() if count)

@@ -62,7 +62,7 @@ class Halves:
 
     @classmethod
     def choose(cls, protocol: MetricProtocol, lengths: Int64[np.ndarray, " N"], unit: str, num_items: int) -> Halves:
-        """Halves of as many items each as a draw of fakes has, or of all there are.
+        """Halves of as many items each as a draw of fakes has, of two videos at least, or of all there are.
 
         Args:
             protocol: Decides frames and seed.
@@ -71,7 +71,7 @@ class Halves:
             num_items: Of a draw of fakes.
         """
         clip = protocol.clip if unit == "clip" else ClipChoice(max(protocol.clip.num_frames, _FRAMES))
-        num_clips = num_items if unit == "clip" else -(-num_items // clip.num_frames)
+        num_clips = num_items if unit == "clip" else max(2, -(-num_items // clip.num_frames))
         chosen = one_per_video(lengths, clip, protocol.seed, starts="random", order="random", max_num=2 * num_clips)
         even = len(chosen.clips) // 2 * 2
         return cls(chosen.clips[:even:2], chosen.clips[1:even:2], 1 if unit == "clip" else clip.num_frames)

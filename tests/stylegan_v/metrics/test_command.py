@@ -160,6 +160,8 @@ def test_own_protocol(tmp_path: Path, videos: Path, stubs: list[Stub]) -> None:
         (["--fake", "VIDEOS", "--protocol", "fid", "--real", "VIDEOS", "--out", "VIDEOS"], "is a folder"),
         (["--fake", "VIDEOS", "--protocol", "fid", "--real", "VIDEOS", "--out", "VIDEOS/v1/1.png/x"],
          "a file stands where a folder is needed"),
+        (["--fake", "VIDEOS", "--protocol", "fid", "--real", "VIDEOS", "--out", "/proc/none/x"],
+         "none cannot be made"),
         (["--fake", "VIDEOS", "--protocol", "styleganv_fvd2048_128f", "--detector", "random_3d", "--real", "VIDEOS"],
          "no video has 128 frames (12 are shorter)"),
         (["--fake", "VIDEOS", "--protocols", "fid", "--real", "VIDEOS"], "protocols: no such option"),
@@ -187,6 +189,23 @@ def test_result_is_shown_even_when_it_cannot_be_kept(
         main(["--real", str(videos), "--fake", str(videos), "--protocol", "styleganv_fid50k_full", *SMALL])
     output = capsys.readouterr()
     assert output.out.startswith("styleganv_fid50k_full[") and "the disk is full" in output.err
+
+
+def test_interruption_keeps_what_was_shown(
+    videos: Path, stubs: list[Stub], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(name: str, *args: Any, **options: Any) -> Any:
+        if name == "i3d":
+            raise KeyboardInterrupt
+        return Stub("frame", dim=3)
+
+    monkeypatch.setattr(command, "load_detector", load)
+    args = ("--real", videos, "--fake", videos, "--protocol", "styleganv_fid50k_full,fvd_16f", *SMALL)
+    with pytest.raises(SystemExit) as exit_:
+        main([str(arg) for arg in args])
+    assert exit_.value.code == 130 and capsys.readouterr().err.endswith("metrics: stopped; what was shown is kept\n")
+    (record,) = read_lines(Path("metrics.jsonl"))
+    assert record["protocol"].startswith("styleganv_fid50k_full")
 
 
 def test_another_network_takes_the_hash_of_weights_with_it(videos: Path, stubs: list[Stub], tmp_path: Path) -> None:

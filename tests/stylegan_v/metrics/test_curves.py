@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from stylegan_v.metrics.curves import draw_curves, draw_scores, panel, panels, read_curves
+from stylegan_v.metrics.curves import draw_curves, draw_late, draw_scores, panel, panels, read_curves
 
 BLUE = (30, 100, 200)
 
@@ -108,6 +108,23 @@ def test_the_floor_is_a_line_of_its_own_and_belongs_to_the_range() -> None:
     rows = {name: np.nonzero(line[24:181, 58:309])[0] for name, line in (("value", blue(picture)), ("floor", orange))}
     assert rows["value"].max() <= 2  # at the top
     assert (rows["floor"] >= 150).sum() > 240  # at the bottom, from side to side
+
+
+def test_late_starts_are_marked_side_by_side(tmp_path: Path) -> None:
+    """However far apart they are in time; each is marked, and none is hidden by its neighbour."""
+    out, late = tmp_path / "late.png", {"0": 2.0, "128": 2.0, "1000": 2.0, "10000": 2.0}
+    assert draw_late({"late": late, "sanity": {"real": 1.0, "num": 8}}, "a", out) == out
+    with Image.open(out) as picture:
+        plot = blue(picture)[:, 58:309]
+        orange = (np.asarray(picture) == np.array((230, 150, 60))).all(axis=2)
+    thick = np.flatnonzero(plot[20:30].sum(axis=0) > 4)
+    assert [int(place) for place in (0, 83, 167, 250) if np.abs(thick - place).min() <= 1] == [0, 83, 167, 250]
+    assert not any(np.abs(thick - place).min() < 8 for place in (42, 125, 208))
+    assert orange[170:185].sum() > 240, "the floor"
+    assert draw_late({"late": None, "sanity": None}, "a", tmp_path / "none.png") is None
+    assert draw_late({"late": late, "sanity": None}, "a", out) == out
+    with Image.open(out) as picture:
+        assert not (np.asarray(picture) == np.array((230, 150, 60))).all(axis=2).any(), "no floor, and no word of it"
 
 
 def test_no_scores_no_picture(tmp_path: Path) -> None:

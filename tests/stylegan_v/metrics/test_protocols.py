@@ -88,6 +88,11 @@ REFUSED = {
     "no stride": (TEXT.replace("stride: 1", "stride: 0"), "clip.stride: too small"),
     "no fakes": (TEXT.replace("num: 2048\n  starts: as", "num: 0\n  starts: as"), "fake.num: too small"),
     "no draws": (TEXT.replace("num_draws: 5", "num_draws: 0"), "num_draws: too small"),
+    "too many fakes": (TEXT.replace("num: 2048\n  starts: as", "num: 99999999\n  starts: as"), "fake.num: too large"),
+    "too many samples": (
+        TEXT.replace(MEASURE, "measure: {kernel: {num_resamples: 99999999}}\n"),
+        "measure.num_resamples: too large: give at most 10000000",
+    ),
     "negative seed": (TEXT.replace("seed: 0", "seed: -1"), "seed: too small"),
     "before time": (TEXT.replace("[0, 128, 1000, 10000]", "[0, -1]"), "fake.late_starts: too small"),
     "one start": (TEXT.replace("[0, 128, 1000, 10000]", "5"), "fake.late_starts"),

@@ -114,7 +114,8 @@ def test_text_leaves_out_what_there_is_not() -> None:
     nothing = {"spread": None, "num_real": None, "sanity": None, "late": None, "caveat": None, "cached": False}
     text = as_text({**RECORD, **nothing, "skipped": {"real": 0}, "comparable": "published values"})
     assert text.startswith("fvd_16f: 123.46 (90 fake; test of videos)\n") and "published values" in text
-    assert not any(word in text for word in ("None", "skipped", "sees", "late", "cache", "+-"))
+    assert "what it sees is not known: too few real videos" in text
+    assert not any(word in text for word in ("None", "skipped", "real against", "late", "cache", "+-"))
 
 
 def test_text_of_a_bootstrap() -> None:

@@ -52,6 +52,7 @@ def test_halves_have_no_video_in_common() -> None:
 def test_halves_are_no_larger_than_a_draw_of_fakes() -> None:
     assert Halves.choose(PROTOCOL, LENGTHS, "clip", 3).num == 3
     assert Halves.choose(PROTOCOL, LENGTHS, "frame", 33).num == 48, "whole clips"
+    assert Halves.choose(PROTOCOL, LENGTHS, "frame", 10).num == 32, "two videos, without which there are no rows"
     assert Halves.choose(read_protocol("fid"), LENGTHS, "frame", 32).num == 32, "single frames come in clips as well"
 
 
