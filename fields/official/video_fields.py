@@ -20,6 +20,8 @@ from fields.siren_video import octaves
 Config = Mapping[str, Any]
 State = Mapping[str, Tensor]
 
+_MAX_COUNT = 1_000_000
+
 # Theirs, and ours with the same parts. NVP's program keeps the network of sines under two names.
 _NVP_NAMES = (
     (r"keyframes_xy\.params", "planes.yx.table"),
@@ -76,26 +78,23 @@ def nvp(config: Config, state: State) -> nn.Module:
         InputError: If settings are unknown, or the tensors are not those of such a model.
     """
     settings = config.get("config", config)
-    size = [_get(config, key) for key in ("frames", "height", "width")]
-    planes = [_get(settings, name) for name in _NVP_PLANES]
-    sparse, network = _get(settings, "3d_encoding"), _get(settings, "network")
+    size = [_count(config, key) for key in ("frames", "height", "width")]
+    planes = [_section(settings, name) for name in _NVP_PLANES]
+    sparse, network = _section(settings, "3d_encoding"), _section(settings, "network")
     for encoding, kind in (*((plane, "DenseGrid") for plane in planes), (sparse, "SparseGrid")):
         if encoding.get("otype", kind) != kind:
             raise InputError(f"otype: only a {kind} is known here, not {str(encoding['otype'])[:40]!r}")
-    per_plane = {
-        "levels": "n_levels",
-        "base": "base_resolution",
-        "growth": "per_level_scale",
-        "features": "n_features_per_level",
-    }
-    arguments = {ours: [_get(plane, theirs) for plane in planes] for ours, theirs in per_plane.items()}
-    arguments |= {
+    arguments = {
         "size": size,
-        "sparse_shape": [_get(sparse, f"{axis}_resolution") for axis in "txy"],
-        "sparse_features": _get(sparse, "n_features_per_level"),
+        "levels": [_count(plane, "n_levels") for plane in planes],
+        "base": [_count(plane, "base_resolution") for plane in planes],
+        "growth": [_get(plane, "per_level_scale") for plane in planes],
+        "features": [_count(plane, "n_features_per_level") for plane in planes],
+        "sparse_shape": [_count(sparse, f"{axis}_resolution") for axis in "txy"],
+        "sparse_features": _count(sparse, "n_features_per_level"),
         "upsample": bool(sparse.get("upsample", False)),
-        "width": _get(network, "n_neurons"),
-        "depth": _get(network, "n_hidden_layers"),
+        "width": _count(network, "n_neurons"),
+        "depth": _count(network, "n_hidden_layers"),
     }
     return _filled("fields.nvp.NVP", arguments, state, nvp_name)
 
@@ -112,7 +111,7 @@ def siren(config: Config, state: State) -> nn.Module:
         InputError: If settings are unknown, or the tensors are not those of such a model.
     """
     kind = (_get(config, "type"), config.get("mode", "mlp"))
-    hidden = [_get(config, "hidden_features")] * (_get(config, "num_hidden_layers") + 1)
+    hidden = [_count(config, "hidden_features")] * (_count(config, "num_hidden_layers") + 1)
     first, last = (_shape(state, f"net.net.{number}.0.weight") for number in (0, len(hidden)))
     names: Callable[[str], str]
     if kind == ("sine", "mlp"):
@@ -121,7 +120,7 @@ def siren(config: Config, state: State) -> nn.Module:
         names = _numbered(r"net\.net\.(\d+)\.0\.(weight|bias)", "layers.{}.{}", {len(hidden): "last.{1}"})
         return _filled("fields.siren.Siren", arguments | {"omega_first": omega, "omega": omega}, state, names)
     if kind == ("relu", "nerf"):
-        in_dim = config.get("in_features", 3)
+        in_dim = _count(config, "in_features", 3)
         num_octaves, rest = divmod(first[1] // in_dim - 1, 2)
         if rest or first[1] % in_dim:
             raise InputError(f"weights: {first[1]} inputs are no encoding of {in_dim} axes")
@@ -143,11 +142,10 @@ def ffn(config: Config, state: State) -> nn.Module:
     Raises:
         InputError: If settings are unknown, or the tensors are not those of such a model.
     """
-    layers = _get(config, "layers")
     arguments = {
-        "in_dim": _get(config, "in_dims"),
-        "num_frequencies": _get(config, "mapping_size"),
-        "hidden": [_get(config, "hidden")] * (layers - 1),
+        "in_dim": _count(config, "in_dims"),
+        "num_frequencies": _count(config, "mapping_size"),
+        "hidden": [_count(config, "hidden")] * (_count(config, "layers") - 1),
         "final": config.get("final", "sigmoid"),
     }
 
@@ -176,6 +174,8 @@ def nerv(config: Config, state: State) -> nn.Module:
         raise InputError("num_blocks, conv_type: NeRV is known with one block per stage, and convolutions")
     base, num_octaves = _split(config, "embed", (float, int))
     width, count = _split(config, "stem_dim_num", (int, int))
+    if count > _MAX_COUNT:
+        raise InputError(f"stem_dim_num: {count} layers are too many")
     height, breadth, channels = _split(config, "fc_hw_dim", (int, int, int))
     arguments = {
         "base": base,
@@ -183,10 +183,10 @@ def nerv(config: Config, state: State) -> nn.Module:
         "stem": [width] * count,
         "fc_size": [height, breadth],
         "fc_dim": channels,
-        "strides": list(_get(config, "strides")),
+        "strides": _counts(config, "strides"),
         "expansion": float(config.get("expansion", 1)),
-        "reduction": config.get("reduction", 2),
-        "lower_width": config.get("lower_width", 32),
+        "reduction": _count(config, "reduction", 2),
+        "lower_width": _count(config, "lower_width", 32),
         "activation": config.get("act", "swish"),
         "all_heads": not config.get("single_res", True),
         "output": "sigmoid" if config.get("sigmoid", False) else "tanh",
@@ -214,6 +214,28 @@ def _get(settings: Config, key: str) -> Any:
     if not isinstance(settings, Mapping) or key not in settings:
         raise InputError(f"{key}: missing from the settings")
     return settings[key]
+
+
+def _section(settings: Config, key: str) -> Config:
+    value = _get(settings, key)
+    if not isinstance(value, Mapping):
+        raise InputError(f"{key}: settings by name are needed, not {type(value).__name__}")
+    return value
+
+
+def _count(settings: Config, key: str, default: int | None = None) -> int:
+    """A setting that is a whole number, of a size that networks can have."""
+    value = _get(settings, key) if default is None else settings.get(key, default)
+    if type(value) is not int or not 0 <= value <= _MAX_COUNT:
+        raise InputError(f"{key} {str(value)[:40]!r}: give a whole number up to {_MAX_COUNT}")
+    return value
+
+
+def _counts(settings: Config, key: str) -> list[int]:
+    values = _get(settings, key)
+    if not isinstance(values, (list, tuple)):
+        raise InputError(f"{key} {str(values)[:40]!r}: give a list of whole numbers")
+    return [_count({key: value}, key) for value in values]
 
 
 def _shape(state: State, name: str) -> torch.Size:
