@@ -295,11 +295,12 @@ class ActionParser(Parser):
 
     def add_argument(self, *args: Any, **kwargs: Any) -> Any:
         if args == ("--source",):  # what a verb works on needs no flag
-            args = ("source",)
-            kwargs.pop("required", None)
+            args, self._takes_source = ("source",), True
+            del kwargs["required"]
         if kwargs.get("type") is bool:
             del kwargs["type"]
-            kwargs.update(action=ActionYesNo, nargs="?")
+            # A flag that may have a value would take the source for it. (This is a parser, or a group of one.)
+            kwargs.update(action=ActionYesNo, **({} if getattr(self, "_takes_source", False) else {"nargs": "?"}))
         elif kwargs.get("default") is False:  # a flag that may have a value
             kwargs.update(nargs="?", const=True)
         return super().add_argument(*args, **kwargs)

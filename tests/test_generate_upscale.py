@@ -220,6 +220,19 @@ def test_a_part_of_a_video(model: Path, tmp_path: Path) -> None:
     assert read_settings(tmp_path / "out" / "a.mp4")["box"] == [0, 8, 10, 16]
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same(model: Path, photo: Path, tmp_path: Path) -> None:
+    for device in ("cpu", "cuda"):
+        run(model, photo, "--scale", 3.7, "--tile", 5, "--device", device, "--out", tmp_path / f"{device}.png")
+    assert np.abs(pixels_of(tmp_path / "cpu.png") - pixels_of(tmp_path / "cuda.png")).max() <= 1
+
+
+def test_flags_may_stand_before_the_source(model: Path, photo: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "a.png")
+    generate.main(["upscale", "--ckpt", str(model), "--scale", "2", "--out", out, "--overwrite", str(photo)])
+    assert pixels_of(tmp_path / "a.png").shape == (26, 34, 3)
+
+
 REFUSED = [
     (["--scale", "0"], "scale: 0: give a number above 0"),
     (["--scale=-2"], "scale: -2"),

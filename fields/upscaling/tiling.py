@@ -31,7 +31,7 @@ from fields.upscaling.views import Axis, View
 # Rows and columns of the source to [3, h, w] in [-1, 1].
 Read = Callable[[slice, slice], Tensor]
 # Points of which results are held together; they are queried in smaller chunks.
-_BAND = 2**18
+_BAND = 2**16
 # Pixels of the source: points that are this near to where a model jumps are moved off it, this far.
 _NEAR, _AWAY = 1e-4, 1e-3
 

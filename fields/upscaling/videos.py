@@ -44,6 +44,7 @@ Convert = Callable[[UInt8[np.ndarray, "H W 3"]], UInt8[np.ndarray, "h w 3"]]
 
 # Encoders give other pictures for other numbers of threads, so that it may not depend on the machine.
 _NUM_THREADS = 4
+_ENOUGH = 0.98  # of the frames: of a few packets nothing may come
 # What a container says of itself, and what says how the source was made.
 _NOT_KEPT = {"major_brand", "minor_version", "compatible_brands", "encoder", "comment"}
 
@@ -120,7 +121,7 @@ def write_video(
         square: Pixels of the result are square, whatever those of the source are.
 
     Raises:
-        InputError: The sound does not go into such a file, or the encoder refuses the size.
+        InputError: The source is damaged, its sound does not go into such a file, or the encoder refuses the size.
         OSError: The disk is full or may not be written to; nothing is left behind.
     """
     codec, quality = choose_quality(path, crf)
@@ -129,11 +130,17 @@ def write_video(
         output = _Output(temporary, CONTAINERS[path.suffix.lower()], container, stream)
         with output.completed(), settings_beside(path, temporary, settings):
             output.begin(size, codec, quality, text, square)
+            num_frames = 0
             for item in _items(container, stream):
                 if isinstance(item, Packet):
                     output.copy(item)
                 else:
                     output.write(convert(upright(item, _stored_size(source, item))), item)
+                    num_frames += 1
+            if num_frames < _ENOUGH * source.num_frames:
+                raise InputError(
+                    f"{source.path}: is damaged: {num_frames} of {source.num_frames} frames can be read: mend it"
+                )
             output.end()
             sync(temporary)
 
@@ -193,6 +200,8 @@ class _Output:
         """Says what the file will hold; arguments as in `write_video`."""
         kept = {name: value for name, value in self._source.metadata.items() if name.lower() not in _NOT_KEPT}
         self._container.metadata.update(kept, comment=text)
+        if max(part.bits for part in self._from.codec_context.format.components) > 8:
+            logger.warning("%s: has more than 8 bits per colour, of which the result has 8", self._source.name)
         rate = self._from.average_rate or self._from.guessed_rate or Fraction(25)
         self._stream = self._container.add_stream(codec.encoder, rate=rate, options={**codec.options, "crf": str(crf)})
         self._stream.height, self._stream.width = size
@@ -247,7 +256,5 @@ class _Output:
 
     def end(self) -> None:
         """Completes the file."""
-        if self._last < 0:
-            raise InputError(f"{self._source.name}: holds no frame that can be decoded: give another file")
         self._container.mux(self._stream.encode(None))
         self._container.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -163,6 +164,37 @@ def test_truncated_videos_are_refused(tmp_path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(InputError, match=r"a\.mp4"):
         read_header(path)
+
+
+def test_a_video_that_breaks_off_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    header, real = read_header(sounding_video.make(tmp_path / "a.mp4")), videos._items
+
+    def four(*args: object) -> Iterator[object]:
+        frames = 0
+        for item in real(*args):
+            frames += isinstance(item, av.VideoFrame)
+            if frames == 5:
+                return
+            yield item
+
+    monkeypatch.setattr(videos, "_items", four)
+    with pytest.raises(InputError, match=r"a\.mp4: is damaged: 4 of 6 frames can be read"):
+        write_video(header, tmp_path / "b.mp4", (32, 40), doubled, None, SETTINGS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4"]
+
+
+def test_deeper_colours_are_reduced_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 16, 20, "yuv420p10le"
+        for pixels in sounding_video.frames(3, (16, 20)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert len(VideoFile(converted(tmp_path / "a.mkv", tmp_path / "b.mkv"))) == 3
+    assert "has more than 8 bits per colour" in caplog.text
+    caplog.clear()
+    converted(sounding_video.make(tmp_path / "c.mp4"), tmp_path / "d.mp4")
+    assert "bits" not in caplog.text
 
 
 def test_videos_on_their_side_are_turned(tmp_path: Path) -> None:
