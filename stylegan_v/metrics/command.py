@@ -59,6 +59,8 @@ def carry_out(request: Request, names: Sequence[str]) -> bool:
     protocols = [read_protocol(name).changed(**request.changes) for name in names]
     if request.batch_frames < 1:
         raise InputError(f"batch_frames: {request.batch_frames}: give at least 1")
+    if request.detector_path is not None and len({protocol.detector for protocol in protocols}) > 1:
+        raise InputError("detector_path: the protocols have several feature networks: give those of one at a time")
     out = Path(request.out).expanduser()
     with processes():
         first = Ranks().rank == 0
@@ -97,7 +99,14 @@ def open_sides(request: Request, device: torch.device) -> tuple[RealSide, Genera
     if not generated:
         return real, FilmedSide.open(request.fake)
     path = find_weights(Path(request.fake).expanduser())
-    return real, GeneratedSide(load_generator(path).to(device), real, str(path), _sha256(path))
+    side = GeneratedSide(load_generator(path).to(device), real, str(path), _sha256(path))
+    if side.generator.c_dim and side.labels is None and Ranks().rank == 0:
+        print(
+            f"metrics: {real.name}: without labels of {side.generator.c_dim} values, so those of fakes are not "
+            "drawn from real videos: give --real a run or training config that names them (data.labels)",
+            file=sys.stderr,
+        )
+    return real, side
 
 
 @contextmanager

@@ -164,6 +164,8 @@ def test_own_protocol(tmp_path: Path, videos: Path, stubs: list[Stub]) -> None:
          "none cannot be made"),
         (["--fake", "VIDEOS", "--protocol", "styleganv_fvd2048_128f", "--detector", "random_3d", "--real", "VIDEOS"],
          "no video has 128 frames (12 are shorter)"),
+        (["--fake", "VIDEOS", "--protocol", "fid,fvd_16f", "--detector_path", "x.pt", "--real", "VIDEOS"],
+         "detector_path: the protocols have several"),
         (["--fake", "VIDEOS", "--protocols", "fid", "--real", "VIDEOS"], "protocols: no such option"),
         (["--fake", "VIDEOS", "--proto", "fid", "--real", "VIDEOS"], "proto: no such option"),
         (["--fake", "VIDEOS", "--protocol", "fid", "--real", "EMPTY"], "EMPTY"),
@@ -206,6 +208,16 @@ def test_interruption_keeps_what_was_shown(
     assert exit_.value.code == 130 and capsys.readouterr().err.endswith("metrics: stopped; what was shown is kept\n")
     (record,) = read_lines(Path("metrics.jsonl"))
     assert record["protocol"].startswith("styleganv_fid50k_full")
+
+
+@pytest.mark.parametrize(("c_dim", "says"), [(0, False), (3, True)])
+def test_missing_labels_are_said(
+    tmp_path: Path, videos: Path, stubs: list[Stub], capsys: pytest.CaptureFixture[str], c_dim: int, says: bool
+) -> None:
+    """A conditional generator then draws classes as it likes, which no protocol means."""
+    made = make_run(tmp_path / "run", c_dim=c_dim)
+    run("--real", videos, "--fake", made, "--protocol", "styleganv_fvd2048_16f", "--detector", "random_3d", *SMALL)
+    assert (f"{videos}: without labels of 3 values" in capsys.readouterr().err) == says
 
 
 def test_another_network_takes_the_hash_of_weights_with_it(videos: Path, stubs: list[Stub], tmp_path: Path) -> None:
