@@ -151,7 +151,7 @@ def test_grids(path: Path, backend: str) -> None:
         torch.testing.assert_close(out, case["out"], **(exact if nearest else GRIDS))
         torch.testing.assert_close(out, case["out_tcnn_source"], **(exact if nearest else GRIDS))
         (gradient,) = torch.autograd.grad(out, grid.table, case["grad_out"])
-        torch.testing.assert_close(gradient.reshape(-1), case["grad_params"], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(gradient.reshape(-1), case["grad_params"], **GRADIENTS)
         case.assert_all_seen()
 
 
