@@ -1,0 +1,213 @@
+"""The LightningDataModules of fitting: one video, and what of it an update sees.
+
+A batch of pixels is {pixels: int64 [N], rgb: uint8 [N, 3], update: int}, one of whole frames {frames: int64 [F],
+rgb: uint8 [F, 3, H, W], update: int}; of several processes each has its part. Batches come into being on the device
+where the video fits there, else on a thread of the host that is one ahead.
+"""
+
+from __future__ import annotations
+
+import torchvision_guard  # noqa: F401  (before Lightning, which imports torchvision)
+
+# isort: split
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from datasets.acceptance_video import acceptance_video
+from datasets.memory import available_memory
+from datasets.single_signal import SingleSignal, open_video, read_signal
+from errors import InputError
+
+_SHARE = 0.25  # of a device's free memory that a video may take
+
+
+class SignalDataModule(LightningDataModule):
+    """Endless batches of one video; a subclass says of which.
+
+    Args:
+        batch_size: Pixels per update, of all processes together; a multiple of their number.
+        batch_frames: Frames per update, likewise, of fields that know whole frames only.
+        seed: Decides which pixels and frames.
+
+    Attributes:
+        signal: The video; there after ``setup``.
+        whole_frames: What a batch holds; decided by what is fitted.
+        start_update: The update whose batch comes first; saved with the run.
+    """
+
+    signal: SingleSignal
+
+    def __init__(self, batch_size: int = 16_384, batch_frames: int = 1, seed: int = 0) -> None:
+        super().__init__()
+        if batch_size < 1 or batch_frames < 1:
+            raise InputError(f"batch_size, batch_frames: {batch_size}, {batch_frames}; give at least 1 of each")
+        self.batch_size, self.batch_frames, self.seed = batch_size, batch_frames, seed
+        self.whole_frames, self.start_update = False, 0
+
+    @abstractmethod
+    def collect(self) -> SingleSignal:
+        """Reads the video; called once per process."""
+
+    def setup(self, stage: str | None = None) -> None:
+        if not hasattr(self, "signal"):
+            self.signal = self.collect()
+
+    def part(self, update: int, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
+        """What one process sees of an update.
+
+        Args:
+            update: Which.
+            rank: Of the process.
+            world_size: Processes.
+        """
+        total = self.batch_frames if self.whole_frames else self.batch_size
+        share, first = total // world_size, total // world_size * rank
+        if self.whole_frames:
+            places = range(update * total + first, update * total + first + share)
+            frames = self.signal.frame_numbers(self.seed, places)
+            return {"frames": torch.tensor(frames), "rgb": self.signal.frames(frames), "update": update}
+        pixels = self.signal.pixel_numbers((self.seed, update), range(first, first + share))
+        return {"pixels": pixels, "rgb": self.signal.pixels[pixels], "update": update}
+
+    def train_dataloader(self) -> Batches:
+        trainer = self.trainer
+        rank, world_size = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+        total = self.batch_frames if self.whole_frames else self.batch_size
+        if total % world_size:
+            name = "batch_frames" if self.whole_frames else "batch_size"
+            raise InputError(f"{name}: {total} cannot be shared equally by {world_size} processes: give a multiple")
+        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+        fits = self._fits(device)
+        if fits:
+            self.signal.to(device)
+        return Batches(self, rank, world_size, ahead=not fits)
+
+    def _fits(self, device: torch.device) -> bool:
+        available = available_memory(device)
+        return device.type == "cpu" or (available is not None and self.signal.num_bytes <= _SHARE * available)
+
+    # What Lightning's loops for `validate` and `test` run over: one empty batch. What is measured is up to the module.
+
+    def val_dataloader(self) -> Iterable[int]:
+        return range(1)
+
+    def test_dataloader(self) -> Iterable[int]:
+        return range(1)
+
+    def on_before_batch_transfer(self, batch: dict[str, Any] | int, dataloader_idx: int) -> dict[str, Any] | int:
+        # The position moves with the batches that are used, not with those that were fetched ahead.
+        if self.trainer is not None and self.trainer.training:
+            self.start_update = batch["update"] + 1
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"update": self.start_update}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.start_update = int(state_dict["update"])
+
+
+class Batches:
+    """The batches of all updates from where the data stand.
+
+    Args:
+        data: Where they come from.
+        rank: Of this process.
+        world_size: Processes.
+        ahead: Make the next one on a thread, in memory that is copied to a device quickly.
+    """
+
+    def __init__(self, data: SignalDataModule, rank: int, world_size: int, ahead: bool) -> None:
+        self.data, self.rank, self.world_size, self.ahead = data, rank, world_size, ahead
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        updates = count(self.data.start_update)
+        if not self.ahead:
+            yield from map(self._part, updates)
+            return
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(self._pinned, next(updates))
+            for update in updates:
+                ready, coming = coming, thread.submit(self._pinned, update)
+                yield ready.result()
+
+    def _part(self, update: int) -> dict[str, Any]:
+        return self.data.part(update, self.rank, self.world_size)
+
+    def _pinned(self, update: int) -> dict[str, Any]:
+        part = self._part(update)
+        if not torch.cuda.is_available():
+            return part
+        return {name: value.pin_memory() if isinstance(value, Tensor) else value for name, value in part.items()}
+
+
+class VideoSignal(SignalDataModule):
+    """A video file, or frames in a folder or zip.
+
+    Args:
+        path: The file, folder or zip; it holds one video.
+        first: The first frame that counts.
+        num_frames: How many count; None: all that follow.
+        size: Height and width that frames are brought to; None: their own.
+        batch_size: Pixels per update, of all processes together; a multiple of their number.
+        batch_frames: Frames per update, likewise, of fields that know whole frames only.
+        seed: Decides which pixels and frames.
+        fps: Frames per second of images, which do not say.
+        cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        first: int = 0,
+        num_frames: int | None = None,
+        size: Sequence[int] | None = None,
+        batch_size: int = 16_384,
+        batch_frames: int = 1,
+        seed: int = 0,
+        fps: float = 25.0,
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        super().__init__(batch_size, batch_frames, seed)
+        if size is not None and len(size) != 2:
+            raise InputError(f"data.size {list(size)}: give height and width")
+        self.path, self.first, self.num_frames, self.size = path, first, num_frames, size
+        self.fps, self.cache_dir = fps, cache_dir
+
+    def collect(self) -> SingleSignal:
+        name, source = open_video(self.path, self.fps, self.cache_dir)
+        return read_signal(name, source, self.first, self.num_frames, self.size)
+
+
+class SyntheticSignal(SignalDataModule):
+    """The video that fields of videos are compared on without any file.
+
+    Args:
+        num_frames: Of the video.
+        size: Height and width in pixels.
+        batch_size: Pixels per update, of all processes together; a multiple of their number.
+        batch_frames: Frames per update, likewise, of fields that know whole frames only.
+        seed: Decides which pixels and frames.
+    """
+
+    def __init__(
+        self,
+        num_frames: int = 16,
+        size: tuple[int, int] = (32, 32),
+        batch_size: int = 4096,
+        batch_frames: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, batch_frames, seed)
+        self.num_frames, self.size = num_frames, size
+
+    def collect(self) -> SingleSignal:
+        return SingleSignal(acceptance_video(self.num_frames, self.size), "acceptance video")

@@ -1,0 +1,157 @@
+"""What is measured of a fit, and where it is kept: the run folder, TensorBoard, the log.
+
+Shape legend
+    F       frames
+    H, W    height and width
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from datasets.files import atomic_path
+from fields.coords import centres
+from fields.fitting_pictures import add_moving, compared, moving, sheet
+from fields.reconstruction import files, frames, pictures, report
+from fields.reconstruction.measures import Measure, Needs, open_measures
+
+if TYPE_CHECKING:
+    from fields.fitting import FieldFitting
+
+RESULTS, SAMPLES = "validation.jsonl", "samples"
+_TOGETHER = 2**21  # pixels of frames that are measured together
+_ROWS, _MOVING = 3, 48  # frames that are shown
+_SIDE = 256  # of a moving one
+
+
+class _Stopped(Exception):
+    """Somebody wants the run to end."""
+
+
+class FitRecord:
+    """Measures a fit; how frames are cut into chunks changes nothing.
+
+    Args:
+        num_while_training: Frames that are measured where not all are.
+        chunk: Pixels that are evaluated at once.
+        lpips_weights: As for `Needs`.
+    """
+
+    def __init__(self, num_while_training: int, chunk: int, lpips_weights: str | None = None) -> None:
+        self.num_while_training, self.chunk, self.lpips_weights = num_while_training, chunk, lpips_weights
+
+    def take(self, fitting: FieldFitting, all_frames: bool, asked_to_stop: Callable[[], bool]) -> str | None:
+        """Measures and keeps; gives the figures in a line, or None where it gave up.
+
+        Args:
+            fitting: The fit.
+            all_frames: Measure all, LPIPS too where its weights are there; else some, by what is quick.
+            asked_to_stop: Whether to give up.
+        """
+        total = fitting.data.signal.size[0]
+        count = total if all_frames else min(self.num_while_training, total)
+        numbers = [round(n) for n in np.linspace(0, total - 1, count).tolist()]
+        shown: dict[int, Any] = {}
+        try:
+            found, measures, missing = self.measure(fitting, numbers, all_frames, shown, asked_to_stop)
+        except _Stopped:
+            return None
+        counts = {"updates": fitting.updates, "frames": len(numbers), "returns": fitting.guard.restores}
+        line = {**counts, **_figures(found)}
+        if fitting.trainer.is_global_zero:
+            self._keep(fitting, line, shown)
+            if all_frames:
+                about = {"reference": fitting.data.signal.name, "result": f"update {fitting.updates}"}
+                folder = Path(fitting.trainer.default_root_dir)
+                files.save(folder, report.as_report([found], measures, missing, about), pictures.draw([found]))
+        return _words(line)
+
+    def measure(
+        self,
+        fitting: FieldFitting,
+        numbers: Sequence[int],
+        all_measures: bool,
+        shown: dict[int, Any],
+        asked_to_stop: Callable[[], bool],
+    ) -> tuple[report.Reconstruction, list[Measure], dict[str, str]]:
+        """Figures of every frame.
+
+        Args:
+            fitting: The fit.
+            numbers: Of the frames.
+            all_measures: LPIPS, too.
+            shown: Gets pictures of some of them, by their places among the numbers.
+            asked_to_stop: Whether to give up.
+        """
+        names = ["psnr", "ssim", "lpips"] if all_measures else ["psnr", "ssim"]
+        needs = Needs(lpips_weights=self.lpips_weights, device=str(fitting.device))
+        measures, missing = open_measures(names, needs)
+        pairs = self._pairs(fitting, numbers, shown, asked_to_stop)
+        return report.compare(fitting.data.signal.name, pairs, measures), measures, missing
+
+    def _pairs(
+        self, fitting: FieldFitting, numbers: Sequence[int], shown: dict[int, Any], asked_to_stop: Callable[[], bool]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        signal, device = fitting.data.signal, fitting.device
+        total, *size = signal.size
+        together = max(1, _TOGETHER // (size[0] * size[1]))
+        chosen = set(np.linspace(0, len(numbers) - 1, min(_MOVING, len(numbers))).round().astype(int).tolist())
+        for start in range(0, len(numbers), together):
+            if asked_to_stop():
+                raise _Stopped
+            part = list(numbers[start : start + together])
+            moments = centres(total, device)[torch.tensor(part, device=device)]
+            result = frames.from_symmetric(fitting.model.render(moments, tuple(size), chunk=self.chunk).float())
+            target = frames.from_bytes(signal.frames(part)).to(device)
+            for place in chosen & set(range(start, start + len(part))):
+                shown[place] = compared(target[place - start], result[place - start], _SIDE)
+            yield result, target
+
+    def _keep(self, fitting: FieldFitting, line: dict[str, Any], shown: dict[int, Any]) -> None:
+        folder, step = Path(fitting.trainer.default_root_dir), fitting.updates
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / RESULTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        in_order = [shown[place] for place in sorted(shown)]
+        places = dict.fromkeys(np.linspace(0, len(in_order) - 1, _ROWS).round().astype(int).tolist())
+        still, gif = sheet([in_order[place] for place in places]), moving(in_order, fitting.data.signal.fps)
+        with atomic_path(folder / SAMPLES / f"fit_{step:07d}.png") as temporary:
+            Image.fromarray(still).save(temporary, "PNG")
+        with atomic_path(folder / SAMPLES / f"fit_{step:07d}.gif") as temporary:
+            temporary.write_bytes(gif)
+        scalars = {f"fit/{name}": line[name]["mean"] for name in line if isinstance(line[name], dict)}
+        for logger in fitting.trainer.loggers:
+            logger.log_metrics({k: v for k, v in scalars.items() if isinstance(v, float)}, step=step)
+            if hasattr(logger.experiment, "add_image"):  # TensorBoard's
+                logger.experiment.add_image("target_reconstruction_error", still, step, dataformats="HWC")
+                add_moving(logger.experiment, "target_reconstruction_error", gif, in_order[0].shape[:2], step)
+
+
+def _figures(found: report.Reconstruction) -> dict[str, dict[str, Any]]:
+    """Mean and spread over the frames, by measure; exact frames, whose PSNR is infinite, are left out and counted."""
+    figures = {}
+    for name, values in found.frames.items():
+        finite = values[np.isfinite(values)]
+        spread = float(finite.std(ddof=1)) if len(finite) > 1 else None
+        figures[name] = {"mean": report.plain(found.mean(name)), "std": report.plain(spread)}
+    if found.num_exact:
+        figures["psnr"]["exact_frames"] = found.num_exact
+    return figures
+
+
+def _words(line: dict[str, Any]) -> str:
+    """A measurement in a line, for the log."""
+    parts = [f"update {line['updates']}:"]
+    for name, value in line.items():
+        if isinstance(value, dict):
+            numbers = [f"{n:.4g}" if isinstance(n, float) else str(n) for n in (value["mean"], value["std"])]
+            parts.append(f"{name} {' +- '.join(numbers)}")
+    return "  ".join([*parts, f"({line['frames']} frames)"])
