@@ -136,7 +136,8 @@ def test_grids(path: Path, backend: str) -> None:
         levels = grid.levels
         assert [level.offset for level in levels] + [len(grid.table)] == case["offsets"].tolist()
         assert [level.resolution[0] for level in levels] == case["resolutions"].tolist()
-        assert [level.scale[0] for level in levels] == case["scales"].tolist()
+        # Powers of float32 differ from machine to machine in the last bit.
+        assert [level.scale[0] for level in levels] == pytest.approx(case["scales"].tolist(), rel=3e-7)
         assert [level.hashed for level in levels] == case.about["level_uses_hash"]
         grid.load_flat(case["params"])
         assert torch.equal(grid.flat(), case["params"])
@@ -163,7 +164,7 @@ def test_levels_of_the_published_keyframes(path: Path) -> None:
     }
     scales = data["official16.scales"]
     levels = make_levels(2, len(scales), 16, 1.35)
-    assert [level.scale[0] for level in levels] == scales.tolist()
+    assert [level.scale[0] for level in levels] == pytest.approx(scales.tolist(), rel=3e-7)
     assert [level.resolution[0] for level in levels] == data["official16.resolutions"].tolist()
     assert [level.offset for level in levels] + [sum(level.size for level in levels)] == data[
         "official16.offsets"
