@@ -143,3 +143,16 @@ def test_settings_that_cannot_be_are_refused_before_memory_is_taken(settings: di
 def test_a_vector_of_another_length_is_refused() -> None:
     with pytest.raises(InputError, match="3 parameters are given"):
         MultiResGrid(2, levels=1).load_flat(torch.zeros(3))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", SETTINGS)
+def test_another_device_gives_the_same_features_and_gradients(name: str) -> None:
+    grid, _ = pair(name)
+    points, found = points_of(grid.dims), []
+    for device in ("cpu", "cuda"):
+        grid = grid.to(device)
+        out = grid(points.to(device))
+        (gradient,) = torch.autograd.grad(out.square().sum(), grid.table)
+        found.append((out.cpu(), gradient.cpu()))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-4)

@@ -147,3 +147,15 @@ def test_settings_that_cannot_be_are_refused(settings: dict) -> None:
 def test_a_still_picture_is_a_video_of_one_frame() -> None:
     field = NVP((1, 6, 9), **{**SMALL, "sparse_shape": (1, 3, 3)}, capped=True)
     assert field.render(times(1), (6, 9), blend_time=True).isfinite().all()
+
+
+def test_features_are_float32_under_autocast() -> None:
+    field, places = small(), torch.rand(9, 3)
+    expected = field.encode(places)
+    field.requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = field.encode(places)
+        loss = field.decode(features, places[:, :1]).square().mean()
+    assert torch.equal(features.detach(), expected)
+    gradients = torch.autograd.grad(loss, list(field.parameters()))
+    assert all(gradient.dtype == torch.float32 and gradient.isfinite().all() for gradient in gradients)
