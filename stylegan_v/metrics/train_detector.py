@@ -35,7 +35,7 @@ examples:
 
 def train_detector(
     out: str | None = None,
-    steps: int = 1600,
+    steps: int = 1200,
     batch: int = 64,
     seed: int = 0,
     held_out: int = 1024,
