@@ -35,6 +35,7 @@ def measure(
     protocol: str,
     real: str | None = None,
     part: Literal["all", "validation", "test"] = "all",
+    labels: Literal["none", "json", "folders"] = "none",
     detector: str | None = None,
     detector_path: str | None = None,
     num_real: int | None = None,
@@ -54,6 +55,8 @@ def measure(
         real: The reference: a folder, zip, store or video file; or a training config, run or checkpoint, whose data are
             taken. None: the data that the run of ``fake`` was trained on.
         part: All real videos, or the half of them that training chooses checkpoints by, or the other one.
+        labels: Where a folder, zip or store of real videos has the labels that a conditional generator is given: its
+            dataset.json, or the names of its folders. A config, run or checkpoint says by itself.
         detector: Another feature network than the protocol's; the result says so and compares with nothing published.
         detector_path: File of the feature network; None: where the table of detectors says.
         num_real: Another number of real clips (frames for image networks) than the protocol's; the result says so.
@@ -72,7 +75,7 @@ def measure(
 
     changes = {"detector": detector, "real__max_num": num_real, "fake__num": num_fake, "num_draws": num_draws}
     changes = {key: value for key, value in changes.items() if value is not None}
-    request = Request(fake, real, part, changes, detector_path, batch_frames, device, cache_dir, out)
+    request = Request(fake, real, part, labels, changes, detector_path, batch_frames, device, cache_dir, out)
     return carry_out(request, [name.strip() for name in protocol.split(",")])
 
 

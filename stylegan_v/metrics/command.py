@@ -23,7 +23,7 @@ from stylegan_v.metrics.evaluation import Options, evaluate
 from stylegan_v.metrics.protocols import MetricProtocol, read_protocol
 from stylegan_v.metrics.ranks import Ranks
 from stylegan_v.metrics.results import append_line, as_text
-from stylegan_v.metrics.sides import FilmedSide, GeneratedSide, Part, RealSide, is_generator
+from stylegan_v.metrics.sides import FilmedSide, GeneratedSide, LabelSource, Part, RealSide, is_generator
 from stylegan_v.pretrained import load_generator
 from stylegan_v.weights import find_weights
 
@@ -35,6 +35,7 @@ class Request:
     fake: str
     real: str | None = None
     part: Part = "all"
+    labels: LabelSource = "none"
     changes: Mapping[str, Any] = field(default_factory=dict)
     detector_path: str | None = None
     batch_frames: int = 128
@@ -95,7 +96,7 @@ def open_sides(request: Request, device: torch.device) -> tuple[RealSide, Genera
     generated = is_generator(request.fake)
     if request.real is None and not generated:
         raise InputError(f"fake: {request.fake}: videos do not say what they are to be compared with: give --real")
-    real = RealSide.open(request.real or request.fake, request.part)
+    real = RealSide.open(request.real or request.fake, request.part, request.labels)
     if not generated:
         return real, FilmedSide.open(request.fake)
     path = find_weights(Path(request.fake).expanduser())
@@ -103,7 +104,7 @@ def open_sides(request: Request, device: torch.device) -> tuple[RealSide, Genera
     if side.generator.c_dim and side.labels is None and Ranks().rank == 0:
         print(
             f"metrics: {real.name}: without labels of {side.generator.c_dim} values, so those of fakes are not "
-            "drawn from real videos: give --real a run or training config that names them (data.labels)",
+            "drawn from real videos but from all classes equally: give --labels json or folders",
             file=sys.stderr,
         )
     return real, side

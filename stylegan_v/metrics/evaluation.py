@@ -237,6 +237,7 @@ class Evaluation:
             "manifest_hash": self.real.manifest,
             "fake": self.fake.name,
             "fake_hash": self.fake.manifest,
+            "labels": self.fake.labelled if isinstance(self.fake, GeneratedSide) else None,
             "size": list(self.fake.size),
             "detector": self.detector.name,
             "detector_hash": self.detector.digest,

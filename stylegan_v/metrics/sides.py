@@ -20,6 +20,7 @@ from torch import Tensor
 
 from datasets.clips import fit
 from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
+from datasets.index import scan
 from datasets.manifest import digest, halves
 from datasets.sources import Source
 from errors import InputError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from datasets.datamodule import ClipDataModule
 
 Part = Literal["all", "validation", "test"]
+LabelSource = Literal["none", "json", "folders"]
 
 _MAX_OPEN = 8
 _CHUNK = 64  # frames that the generator works on at once
@@ -117,12 +119,14 @@ class RealSide(Filmed):
         self.part = part
 
     @classmethod
-    def open(cls, path: str | Path, part: Part = "all") -> RealSide:
+    def open(cls, path: str | Path, part: Part = "all", labels: LabelSource = "none") -> RealSide:
         """The videos that a path means.
 
         Args:
             path: A folder, zip, store or video file; or a training config, run or checkpoint, whose data are meant.
             part: All, or one half.
+            labels: Of videos in a folder, zip or store: "json", "folders" or "none", as `datasets.index.scan`; a
+                config says by itself.
 
         Raises:
             InputError: There are none, or too few for two halves.
@@ -131,7 +135,7 @@ class RealSide(Filmed):
         if not path.exists():
             raise InputError(f"{path}: there is nothing: give a folder, zip or store of videos, a run or a config")
         if not names_data(path):
-            return cls._part(open_collection(path, 1), part, str(path))
+            return cls._part(IndexedVideos(scan(path, labels=labels)), part, str(path))
         data = data_of(path)
         data.setup("fit")
         return cls.of_data(data, part)
@@ -204,6 +208,9 @@ class GeneratedSide:
         self.generator, self.name, self.manifest = generator, name, manifest
         self.lengths = real.videos.lengths
         self.labels = real.videos.labels if real.videos.labels.shape[1] == generator.c_dim else None
+        self.labelled: str | None = None  # for results
+        if generator.c_dim:
+            self.labelled = "all classes equally" if self.labels is None else "of random real videos"
         self.size: tuple[int, int] = generator.resolution
 
     def clips(

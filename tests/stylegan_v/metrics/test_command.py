@@ -220,6 +220,19 @@ def test_missing_labels_are_said(
     assert (f"{videos}: without labels of 3 values" in capsys.readouterr().err) == says
 
 
+def test_labels_of_fakes_are_those_of_real_videos_where_these_have_some(
+    tmp_path: Path, videos: Path, stubs: list[Stub], capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = sorted(path.name for path in videos.iterdir() if path.is_dir())
+    labels = [[name, number % 3] for number, name in enumerate(names)]
+    (videos / "dataset.json").write_text(json.dumps({"labels": labels}))
+    made = make_run(tmp_path / "run", c_dim=3)
+    sides = ("--real", videos, "--fake", made, "--protocol", "styleganv_fvd2048_16f", "--detector", "random_3d")
+    (labelled,) = run(*sides, "--labels", "json", *SMALL)
+    assert labelled["labels"] == "of random real videos" and "without labels" not in capsys.readouterr().err
+    assert run(*sides, *SMALL)[-1]["labels"] == "all classes equally"
+
+
 def test_another_network_takes_the_hash_of_weights_with_it(videos: Path, stubs: list[Stub], tmp_path: Path) -> None:
     text = (ROOT / "configs" / "metrics" / "styleganv_fvd2048_16f.yaml").read_text()
     (tmp_path / "fixed.yaml").write_text(text.replace("detector_sha256: null", f"detector_sha256: {'a' * 64}"))
