@@ -72,6 +72,8 @@ class MultiResGrid(nn.Module):
         ):
             if value not in known:
                 raise InputError(f"{name} {value!r}: give one of {', '.join(known)}")
+        if features < 1:
+            raise InputError(f"features {features}: give at least 1 per level")
         self.levels = make_levels(dims, levels, base, growth, storage, log2_table, align, max_resolution)
         self.dims, self.interpolation, self.border, self.backend = dims, interpolation, border, backend
         self.out_dim = levels * features

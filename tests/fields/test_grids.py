@@ -132,6 +132,7 @@ def test_grids_start_near_zero_and_are_marked() -> None:
         ({"growth": float("nan")}, "growth"),
         ({"max_resolution": (4,)}, "max_resolution"),
         ({"dims": 9}, "dims"),
+        ({"features": 0}, "features"),
         ({"levels": 30, "growth": 2.0}, "entries"),
     ],
 )
