@@ -25,7 +25,7 @@ LENGTHS = [*MANY, 140, 128, 130, 127, 150]  # 4 of them have 128 frames
 KEYS = {
     "protocol", "protocol_hash", "value", "spread", "draws", "num_real", "num_fake", "detector", "detector_hash",
     "manifest_hash", "part", "sanity", "late", "cached", "seconds", "version", "caveat", "skipped", "bootstrap",
-    "comparable", "data", "fake", "fake_hash", "size",
+    "comparable", "data", "fake", "fake_hash", "labels", "size",
 }  # fmt: skip
 
 
