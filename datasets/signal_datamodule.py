@@ -155,7 +155,7 @@ class VideoSignal(SignalDataModule):
     Args:
         path: The file, folder or zip; it holds one video.
         first: The first frame that counts.
-        num_frames: How many count; None: all that follow.
+        num_frames: At most so many count; None: all that follow.
         size: Height and width that frames are brought to; None: their own.
         batch_size: Pixels per update, of all processes together; a multiple of their number.
         batch_frames: Frames per update, likewise, of fields that know whole frames only.

@@ -146,17 +146,15 @@ def read_signal(
         name: For messages.
         source: The video.
         first: The first frame.
-        num_frames: How many; None: all that follow.
+        num_frames: At most so many; None: all that follow.
         size: Height and width that frames are brought to; None: their own.
 
     Raises:
-        InputError: There are not so many frames, or they do not fit into memory.
+        InputError: There are no such frames, or they do not fit into memory.
     """
-    count = len(source) - first if num_frames is None else num_frames
-    if first < 0 or count < 1 or first + count > len(source):
-        raise InputError(
-            f"{name}: has {len(source)} frames, not {count} from number {first} on: change first or num_frames"
-        )
+    if not 0 <= first < len(source) or (num_frames is not None and num_frames < 1):
+        raise InputError(f"{name}: has {len(source)} frames: give data.first below that, and data.num_frames above 0")
+    count = min(len(source) - first, num_frames or len(source))
     height, width = source.size if size is None else (int(side) for side in size)
     if min(height, width) < 1:
         raise InputError(f"size {height} x {width}: give height and width in pixels")

@@ -26,7 +26,7 @@ from datasets.signal_datamodule import SignalDataModule
 from errors import InputError
 from fields.coords import centres
 from fields.fitting_guard import CollapseGuard, State, copied, cosine_rate
-from fields.fitting_memory import built_within_memory
+from fields.fitting_memory import built_within_memory, check_memory
 from fields.fitting_record import FitRecord
 from fields.interface import CHUNK, parameter_groups
 from fields.nerv_training import nerv_loss
@@ -190,6 +190,8 @@ class FieldFitting(LightningModule):
         self.meet(self.trainer.datamodule)
         if stage == "fit":
             self.trainer.limit_val_batches = 0  # Lightning's own loop for validation stays off
+            if self.trainer.strategy.root_device.type != "cpu":
+                check_memory(self.model, self.data.signal.size, self.trainer.strategy.root_device)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         groups = parameter_groups(self.model)

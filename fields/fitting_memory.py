@@ -24,23 +24,39 @@ def bytes_to_fit(field: nn.Module) -> int:
     return _COPIES * trained + sum(buffer.numel() * buffer.element_size() for buffer in field.buffers())
 
 
+def check_memory(field: nn.Module, size: Size, device: torch.device, available: int | None = None) -> None:
+    """Refuses a field that cannot be trained in the memory that is left.
+
+    Args:
+        field: On any device, "meta" included.
+        size: Frames, height and width of the video.
+        device: Where it is to be trained.
+        available: Bytes; None: what the system says, and if it says nothing, there is no check.
+
+    Raises:
+        InputError: There is less memory than it would take.
+    """
+    needed = bytes_to_fit(field)
+    left = available_memory(device) if available is None else available
+    if left is not None and needed > left:
+        raise InputError(
+            f"model.model: to fit a field of this size to {size[0]} frames of {size[1]}x{size[2]} takes "
+            f"{gigabytes(needed)}, {gigabytes(left)} are left ({device}): give smaller grids, or fewer frames by "
+            "data.num_frames"
+        )
+
+
 def built_within_memory(make: Callable[[Size], nn.Module], size: Size, available: int | None = None) -> nn.Module:
     """The field, on the CPU.
 
     Args:
         make: Builds it for frames, height and width.
         size: These.
-        available: Bytes; None: what the machine says. A graphics card may have less: torch says so by itself.
+        available: As for `check_memory`.
 
     Raises:
         InputError: There is less memory than it would take.
     """
     with torch.device("meta"):
-        needed = bytes_to_fit(make(size))
-    left = available_memory(torch.device("cpu")) if available is None else available
-    if left is not None and needed > left:
-        raise InputError(
-            f"model.model: to fit a field of this size to {size[0]} frames of {size[1]}x{size[2]} takes "
-            f"{gigabytes(needed)}, {gigabytes(left)} are left: give smaller grids, or fewer frames by data.num_frames"
-        )
+        check_memory(make(size), size, torch.device("cpu"), available)
     return make(size)
