@@ -29,23 +29,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.measuring import MultiplyAdds
+from benchmarks.memory import ALLOCATOR, MIB, LiveTensors, resident_peak
 from command_line import Parser
 from errors import clear_errors
 from fields.encoders import EDSR
 from fields.liif import LIIF
 
-MIB = 2**20
 RATIO = 1.7
 SHARE = 1 / 4  # of the published form's peak in one chunk
 SLACK = 0.5  # MiB by which two peaks may differ and still be called the same
 CHUNKS = (128, 512, 2048, 8192)  # what is tried, beside all points at once in the published form
 FORMS = ("fast", "published")
-# Tells glibc to give blocks of tensors back at once; else how much it keeps hides what is used.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
 
 @dataclass(frozen=True)
@@ -170,53 +166,6 @@ def compare(model: LIIF, features: Tensor, scale: int, rounds: int, chunks: Sequ
     medians = {form: statistics.median(seconds) for form, seconds in taken.items()}
     counts = {form: multiply_adds(lambda form=form: render(model, features, form, scale, best[form])) for form in FORMS}
     return Row(scale, searched, best, medians, counts, ratios)
-
-
-class LiveTensors(TorchDispatchMode):
-    """The largest number of bytes of tensors, made inside, that are alive at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.peak = 0
-        self._known: dict[int, tuple[StorageWeakRef, int]] = {}
-
-    def _remember(self, tensors: Iterator[Tensor], counted: bool) -> None:
-        for storage in (tensor.untyped_storage() for tensor in tensors):
-            if storage._cdata not in self._known:
-                self._known[storage._cdata] = StorageWeakRef(storage), storage.nbytes() * counted
-
-    def __torch_dispatch__(
-        self, func: torch._ops.OpOverload, types: object, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        self._remember(_tensors((args, kwargs or {})), counted=False)  # made before
-        out = func(*args, **(kwargs or {}))
-        self._remember(_tensors(out), counted=True)
-        self._known = {key: one for key, one in self._known.items() if not one[0].expired()}
-        self.peak = max(self.peak, sum(size for _, size in self._known.values()))
-        return out
-
-
-def _tensors(nested: object) -> Iterator[Tensor]:
-    if isinstance(nested, Tensor):
-        yield nested
-    elif isinstance(nested, dict):
-        yield from _tensors(list(nested.values()))
-    elif isinstance(nested, list | tuple):
-        for one in nested:
-            yield from _tensors(one)
-
-
-def resident_peak(call: Callable[[], object]) -> float | None:
-    """By how many MiB the process grows at most in a call; None where the system does not tell."""
-    from benchmarks.load import memory
-
-    forget = Path("/proc/self/clear_refs")
-    if not forget.exists():
-        return None
-    forget.write_text("5")  # the peak so far
-    before = memory("VmRSS")
-    call()
-    return memory("VmHWM") - before
 
 
 def measure_peak(setting: Setting, form: str, scale: int, chunk: int) -> Peak:

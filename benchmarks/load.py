@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import torch
 import yaml
 
+from benchmarks.memory import MIB, memory
 from stylegan_v.checkpoints import LAST, build, find_checkpoint, read_checkpoint, read_config, write_checkpoint
 from stylegan_v.networks import Generator
 from stylegan_v.pretrained import load_generator
 from stylegan_v.weights import CONFIG, GENERATOR, MODEL, write_weights
 
-MIB = 2**20
 TINY = "tiny"
 
 
@@ -179,14 +179,6 @@ def measure(way: str, folder: Path) -> list[float | None]:
 def _read_all(generator: Generator) -> None:
     for tensor in generator.state_dict().values():
         tensor.sum()
-
-
-def memory(key: str) -> float | None:
-    """A figure of this process's memory, MiB: ``VmRSS``, what it holds now, ``VmHWM``, the most it ever held."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith(key))
 
 
 def summary(file_mib: float, measured: Sequence[Sequence[float | None]]) -> Loading:
