@@ -98,14 +98,15 @@ def test_a_run_is_trained_measured_and_measured_again(
 
 @pytest.mark.slow
 def test_a_short_run_beats_bicubic_enlargement_at_four(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of the run, with the steps of the learning rate at the same shares of it."""
+    """A fifth of the run, with the steps of the learning rate at the same shares of it."""
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    config = (Path(liif_tiny.CONFIG).read_text()).replace("[4000, 7000, 9000, 10500]", "[400, 700, 900, 1050]")
+    steps, fewer = "[4000, 7000, 9000, 10500]", "[800, 1400, 1800, 2100]"
+    config = liif_tiny.CONFIG.read_text()
+    assert steps in config
     monkeypatch.setattr(liif_tiny, "CONFIG", tmp_path / "short.yaml")
-    liif_tiny.CONFIG.write_text(config)
-    assert "[400, 700" in config
-    liif_tiny.train(tmp_path / "run", 1200)
-    found = {(row.scale, row.family): row for row in measure(liif_tiny.load_field(tmp_path / "run"))}
-    assert found[4.0, "all"].gain > 0.5
-    assert all(found[4.0, family].gain > 0 for family in FAMILIES)
-    assert found[6.0, "all"].gain > 0
+    liif_tiny.CONFIG.write_text(config.replace(steps, fewer))
+    liif_tiny.train(tmp_path / "run", 2400)
+    gains = {(row.scale, row.family): row.gain for row in measure(liif_tiny.load_field(tmp_path / "run"))}
+    assert gains[4.0, "all"] > 0.75, gains
+    assert gains[6.0, "all"] > 0, gains
+    assert gains[4.0, "gratings"] > 2, gains
