@@ -1,0 +1,1 @@
+"""Fitted fields as single files that are as small as one likes: ``python -m fields.codec``."""

@@ -1,0 +1,227 @@
+"""A fitted field as one file, and the field of such a file.
+
+Grids become bytes (see `fields.quantisation`) and these pictures or videos; all other tensors are kept as numbers. The
+file holds all that the field is made from: the node of its class, the range of every grid, every tensor. Only classes
+of this room are built (see `fields.nodes`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from datasets.memory import available_memory, gigabytes
+from errors import InputError
+from fields.codec.container import Contents, Part, from_bytes, overhead, to_bytes
+from fields.codec.pictures import FORMS, are_pictures, read_pictures, write_pictures
+from fields.codec.tensors import DTYPES, Cut, LevelsCut, VolumeCut, from_numbers, grid_cuts, to_numbers
+from fields.nodes import build
+from fields.weights import StoredField, build_field
+
+RANGES = "ranges"  # the piece after the last of a grid: what 0 and 255 of each channel stand for
+_MAX_GROUP = 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a field is coded; the defaults lose nothing but what bytes cannot tell apart.
+
+    Attributes:
+        quality: Of JPEG for levels that are pictures, 1 to 95; None is PNG.
+        crf: Constant rate factor of HEVC for volumes, 0 to 51, the smaller the better; None is PNG.
+        group: Slices of a volume in one video, of which the first alone is coded by itself; 1 is all of them.
+        precision: Of weights that are no grid, "float32" or "float16"; what was not trained is never rounded.
+        quantised: Grids are stored as bytes; else as numbers like the rest, exactly with "float32".
+    """
+
+    quality: int | None = None
+    crf: float | None = None
+    group: int = 8
+    precision: str = "float32"
+    quantised: bool = True
+
+    def __post_init__(self) -> None:
+        if self.quality is not None and not 1 <= self.quality <= 95:
+            raise InputError(f"quality {self.quality}: give 1 to 95, or none for no loss")
+        if self.crf is not None and not 0 <= self.crf <= 51:
+            raise InputError(f"crf {self.crf}: give 0 to 51, or none for no loss")
+        if not 1 <= self.group <= _MAX_GROUP:
+            raise InputError(f"group {self.group}: give 1 to {_MAX_GROUP} slices")
+        if self.precision not in ("float32", "float16"):
+            raise InputError(f"precision {self.precision!r}: give float32 or float16")
+        if not self.quantised and (self.quality is not None or self.crf is not None):
+            raise InputError("quality, crf: pictures need quantised grids: leave them out, or quantise")
+
+
+def encode(stored: StoredField, settings: Settings) -> bytes:
+    """The file of a field.
+
+    Args:
+        stored: As `fields.weights.read_field` gives it.
+        settings: How.
+
+    Raises:
+        InputError: The field cannot be built, or a number of it is not finite or does not fit.
+    """
+    field = build_field(stored)
+    grids = grid_cuts(field, settings.group) if settings.quantised else {}
+    trained = dict(field.named_parameters())  # frequencies and the like are not rounded
+    parts: list[Part] = []
+    for name, tensor in field.state_dict().items():
+        if name in grids:
+            parts += _grid_parts(name, tensor, grids[name], settings)
+        else:
+            form = _form_of(name, tensor, settings.precision if name in trained else "float32")
+            parts.append(Part(name, 0, form, to_numbers(tensor, form, name)))
+    return to_bytes(Contents(stored.node, stored.facts, settings.group, tuple(parts)))
+
+
+def decode(data: bytes, path: Path) -> nn.Module:
+    """The field of a file, on the CPU, for use and not for training.
+
+    Args:
+        data: The file.
+        path: Where it lies, for messages.
+
+    Raises:
+        InputError: It is no such file, or damaged, or does not hold the field that it names.
+    """
+    return build_field(decode_stored(data, path))
+
+
+def decode_stored(data: bytes, path: Path) -> StoredField:
+    """Node, tensors and facts of a file; arguments and errors as for `decode`."""
+    contents = from_bytes(data, path)
+    field = _empty(contents, path)
+    parts = _by_name(contents, path)
+    grids = grid_cuts(field, contents.group)
+    state = {}
+    for name, tensor in field.state_dict().items():
+        try:
+            state[name] = _tensor(parts.pop(name, {}), tensor, grids.get(name))
+        except InputError as error:
+            raise InputError(f"{path}: {name}: {error}: write the file again") from error
+    if parts:
+        raise InputError(f"{path}: {next(iter(parts))[:80]!a} is no tensor of its field: write the file again")
+    return StoredField(path, contents.node, state, contents.facts)
+
+
+def describe(data: bytes, path: Path) -> dict[str, Any]:
+    """What a file is and how its bits are spent.
+
+    Args:
+        data: The file.
+        path: Where it lies, for messages.
+
+    Raises:
+        InputError: It is no such file, or damaged.
+    """
+    contents = from_bytes(data, path)
+    field = _empty(contents, path)
+    if unknown := {part.form for part in contents.parts} - {*FORMS, *DTYPES, RANGES}:
+        raise InputError(f"{path}: form {min(unknown)[:20]!a} is none of this format: write the file again")
+    spent: Counter[str] = Counter()
+    for part in contents.parts:
+        spent[part.form] += 8 * len(part.data)
+    size = getattr(field, "size", None)
+    bits = 8 * len(data)
+    return {
+        "class": contents.node["class_path"],
+        "size": list(size) if size is not None else None,
+        "parameters": sum(tensor.numel() for tensor in field.parameters()),
+        "facts": contents.facts,
+        "bits": bits,
+        "payload_bits": sum(spent.values()),
+        "container_bits": 8 * overhead(data),
+        "bits_by_form": dict(sorted(spent.items())),
+        "bits_per_pixel": bits / (size[0] * size[1] * size[2]) if size is not None else None,
+    }
+
+
+def _form_of(name: str, tensor: Tensor, precision: str) -> str:
+    own = str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_floating_point() and own != "float64":
+        return precision
+    if own not in DTYPES:
+        raise InputError(f"{name}: {own} is no type of numbers that can be stored: give a field of float32")
+    return own
+
+
+def _grid_parts(name: str, tensor: Tensor, cut: LevelsCut | VolumeCut, settings: Settings) -> Iterator[Part]:
+    try:
+        stacks, low, high = cut.split(tensor.float())
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    if not (high - low).isfinite().all():
+        raise InputError(f"{name}: its numbers are too large to be quantised: fit the field again")
+    quality = settings.quality if cut.lossy == "jpeg" else settings.crf
+    pieces = cut.pieces()
+    for number, (piece, stack) in enumerate(zip(pieces, stacks, strict=True)):
+        form = _picture_form(piece, cut.lossy, quality)
+        yield Part(name, number, form, write_pictures(stack.cpu().numpy(), form, quality or 0))
+    ends = to_numbers(torch.stack([low, high]), "float32", name)
+    yield Part(name, len(pieces), RANGES, ends)
+
+
+def _picture_form(piece: Cut, lossy: str, quality: float | None) -> str:
+    if not piece.smooth or not are_pictures(piece.shape):
+        return "zlib"
+    return "png" if quality is None else lossy
+
+
+def _empty(contents: Contents, path: Path) -> nn.Module:
+    """The field without memory for its tensors, once there is enough for them."""
+    if not isinstance(contents.node.get("class_path"), str) or contents.group > _MAX_GROUP:
+        raise InputError(f"{path}: its header names no field: write the file again")
+    try:
+        field = build(contents.node, max_tensors=4 * len(contents.parts) + 100)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    # What is neither in its state nor made anew would have no values.
+    if not hasattr(field, "render") or any(name not in field.state_dict() for name, _ in field.named_buffers()):
+        raise InputError(f"{path}: {contents.node['class_path']} is no field that can be stored: write the file again")
+    needed = 3 * sum(tensor.numel() * tensor.element_size() for tensor in field.state_dict().values())
+    free = available_memory(torch.device("cpu"))
+    if free is not None and needed > free:
+        raise InputError(
+            f"{path}: to be decoded it needs {gigabytes(needed)} of memory, of which {gigabytes(free)} are free: use a "
+            "machine with more"
+        )
+    return field
+
+
+def _by_name(contents: Contents, path: Path) -> dict[str, dict[int, Part]]:
+    """Parts by the tensors that they belong to, then by number."""
+    found: dict[str, dict[int, Part]] = {}
+    for part in contents.parts:
+        pieces = found.setdefault(part.name, {})
+        if part.number in pieces:
+            raise InputError(f"{path}: {part.name[:80]!a} has a piece twice: write the file again")
+        pieces[part.number] = part
+    return found
+
+
+def _tensor(parts: Mapping[int, Part], like: Tensor, cut: LevelsCut | VolumeCut | None) -> Tensor:
+    """A tensor of its pieces.
+
+    Args:
+        parts: By number.
+        like: Of its shape, without memory.
+        cut: How it was cut, if it is a grid.
+    """
+    if sorted(parts) == [0] and parts[0].form in DTYPES:
+        return from_numbers(parts[0].data, parts[0].form, like.shape).to(like.dtype)
+    pieces = cut.pieces() if cut else []
+    if cut is None or sorted(parts) != list(range(len(pieces) + 1)) or parts[len(pieces)].form != RANGES:
+        raise InputError("its pieces are not those of the field")
+    low, high = from_numbers(parts[len(pieces)].data, "float32", (2, cut.num_ranges))
+    if not (high - low).isfinite().all():
+        raise InputError("its ranges are not finite")
+    stacks = [torch.tensor(read_pictures(parts[i].data, parts[i].form, piece.shape)) for i, piece in enumerate(pieces)]
+    return cut.join(stacks, low, high).to(like.dtype)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fields.codec.__main__ import as_text, main
+from fields.weights import load_field
+from tests.fields.codec.small_videos import NODES, NVP, folder
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: object) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(list(map(str, args)))
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("codec: error: ") and error.count("\n") == 1
+    return error
+
+
+def test_a_field_goes_into_a_file_and_out_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, file = folder(tmp_path / "field", NVP), tmp_path / "new" / "video.field"
+    main(["encode", str(source), str(file), "--quantised", "false"])
+    written = capsys.readouterr().out
+    main(["decode", str(file), str(tmp_path / "out")])
+    main(["info", str(file)])
+    assert capsys.readouterr().out == 2 * written
+    assert f"file             {file.stat().st_size} bytes" in written
+    assert f"bits per pixel   {8 * file.stat().st_size / 320:.6g}," in written and "psnr             30.5" in written
+    t = torch.linspace(-0.8, 0.8, 5)
+    before, after = (load_field(path).render(t, (8, 8)) for path in (source, tmp_path / "out"))
+    assert torch.equal(before, after)
+    assert [path.name for path in file.parent.iterdir()] == ["video.field"]
+
+
+def test_flags_reach_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = folder(tmp_path / "field", NVP)
+    flags = ["--quality", "50", "--crf", "30", "--group", "2", "--precision", "float16"]
+    main(["encode", str(source), str(tmp_path / "a"), *flags])
+    assert {"float16", "hevc", "jpeg", "ranges"} <= set(capsys.readouterr().out.split())
+
+
+def test_what_cannot_be_used_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = folder(tmp_path / "field", NODES["siren"])
+    assert "is a folder" in refused(capsys, "encode", source, tmp_path)
+    assert "no such file or folder" in refused(capsys, "encode", tmp_path / "none", tmp_path / "a")
+    assert "quality 100" in refused(capsys, "encode", source, tmp_path / "a", "--quality", 100)
+    assert "no such file" in refused(capsys, "info", tmp_path / "none")
+    assert "not a coded field" in refused(capsys, "info", source / "config.yaml")
+    main(["encode", str(source), str(tmp_path / "a")])
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:-1])
+    assert "cut off" in refused(capsys, "decode", tmp_path / "a", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_file_says_of_itself_cannot_steer_the_terminal() -> None:
+    known = {"class": "x", "size": None, "parameters": 1, "bits": 8, "payload_bits": 0, "container_bits": 8}
+    report = {**known, "bits_by_form": {}, "bits_per_pixel": None, "facts": {"a\x1b[2J": "b\n\x1b[2J"}}
+    text = as_text(report)
+    assert "\x1b" not in text and text.count("\n") == 6 and "not of one size" in text
