@@ -8,7 +8,8 @@ of this room are built (see `fields.nodes`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,19 +98,79 @@ def decode(data: bytes, path: Path) -> nn.Module:
 
 def decode_stored(data: bytes, path: Path) -> StoredField:
     """Node, tensors and facts of a file; arguments and errors as for `decode`."""
+    opened = open_coded(data, path)
+    return StoredField(path, opened.contents.node, {name: opened.tensor(name) for name in opened.like}, opened.facts)
+
+
+@dataclass(frozen=True)
+class OpenedField:
+    """A file whose parts are known and not yet decoded.
+
+    Attributes:
+        path: Where it lies, for messages.
+        contents: All of it.
+        field: Without memory for its tensors.
+        like: Its tensors, without memory.
+        parts: By the tensors that they belong to, then by number.
+        grids: How grids are cut.
+    """
+
+    path: Path
+    contents: Contents
+    field: nn.Module
+    like: dict[str, Tensor]
+    parts: dict[str, dict[int, Part]]
+    grids: dict[str, LevelsCut | VolumeCut]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of how the field was made."""
+        return self.contents.facts
+
+    def in_pieces(self, name: str) -> bool:
+        """Whether a tensor is a grid that was quantised."""
+        return name in self.grids and self.parts[name][0].form not in DTYPES
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor, decoded.
+
+        Raises:
+            InputError: Its parts hold anything else.
+        """
+        if not self.in_pieces(name):
+            part, shape = self.parts[name][0], self.like[name].shape
+            with _named(self.path, name):
+                return from_numbers(part.data, part.form, shape).to(self.like[name].dtype)
+        cut = self.grids[name]
+        return cut.join(self.stacks(name, range(len(cut.pieces()))), *self.ends(name)).to(self.like[name].dtype)
+
+    def stacks(self, name: str, numbers: Iterable[int]) -> list[Tensor]:
+        """Pieces of a grid, decoded; errors as for `tensor`."""
+        pieces, parts = self.grids[name].pieces(), self.parts[name]
+        with _named(self.path, name):
+            return [torch.tensor(read_pictures(parts[i].data, parts[i].form, pieces[i].shape)) for i in numbers]
+
+    def ends(self, name: str) -> tuple[Tensor, Tensor]:
+        """What 0 and 255 of a grid stand for; errors as for `tensor`."""
+        with _named(self.path, name):
+            data = self.parts[name][len(self.parts[name]) - 1].data
+            low, high = from_numbers(data, "float32", (2, self.grids[name].num_ranges))
+            if not (high - low).isfinite().all():
+                raise InputError("its ranges are not finite")
+            return low, high
+
+
+def open_coded(data: bytes, path: Path) -> OpenedField:
+    """A file, its sums and the table of its parts checked; arguments and errors as for `decode`."""
     contents = from_bytes(data, path)
     field = _empty(contents, path)
-    parts = _by_name(contents, path)
-    grids = grid_cuts(field, contents.group)
-    state = {}
-    for name, tensor in field.state_dict().items():
-        try:
-            state[name] = _tensor(parts.pop(name, {}), tensor, grids.get(name))
-        except InputError as error:
-            raise InputError(f"{path}: {name}: {error}: write the file again") from error
-    if parts:
-        raise InputError(f"{path}: {next(iter(parts))[:80]!a} is no tensor of its field: write the file again")
-    return StoredField(path, contents.node, state, contents.facts)
+    parts, like, grids = _by_name(contents, path), field.state_dict(), grid_cuts(field, contents.group)
+    if more := set(parts) - set(like):
+        raise InputError(f"{path}: {min(more)[:80]!a} is no tensor of its field: write the file again")
+    for name in like:
+        with _named(path, name):
+            _check_parts(parts.get(name, {}), grids.get(name))
+    return OpenedField(path, contents, field, dict(like), parts, grids)
 
 
 def describe(data: bytes, path: Path) -> dict[str, Any]:
@@ -207,21 +268,21 @@ def _by_name(contents: Contents, path: Path) -> dict[str, dict[int, Part]]:
     return found
 
 
-def _tensor(parts: Mapping[int, Part], like: Tensor, cut: LevelsCut | VolumeCut | None) -> Tensor:
-    """A tensor of its pieces.
-
-    Args:
-        parts: By number.
-        like: Of its shape, without memory.
-        cut: How it was cut, if it is a grid.
-    """
+def _check_parts(parts: Mapping[int, Part], cut: LevelsCut | VolumeCut | None) -> None:
+    """Whether a tensor is there at once, or in all the pieces of a grid."""
     if sorted(parts) == [0] and parts[0].form in DTYPES:
-        return from_numbers(parts[0].data, parts[0].form, like.shape).to(like.dtype)
-    pieces = cut.pieces() if cut else []
-    if cut is None or sorted(parts) != list(range(len(pieces) + 1)) or parts[len(pieces)].form != RANGES:
+        return
+    count = len(cut.pieces()) if cut else 0
+    if not count or sorted(parts) != list(range(count + 1)) or parts[count].form != RANGES:
         raise InputError("its pieces are not those of the field")
-    low, high = from_numbers(parts[len(pieces)].data, "float32", (2, cut.num_ranges))
-    if not (high - low).isfinite().all():
-        raise InputError("its ranges are not finite")
-    stacks = [torch.tensor(read_pictures(parts[i].data, parts[i].form, piece.shape)) for i, piece in enumerate(pieces)]
-    return cut.join(stacks, low, high).to(like.dtype)
+    if wrong := {parts[i].form for i in range(count)} - set(FORMS):
+        raise InputError(f"form {min(wrong)[:20]!a} is none of {', '.join(FORMS)}")
+
+
+@contextmanager
+def _named(path: Path, name: str) -> Iterator[None]:
+    """Says of which file and tensor an error tells."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {name}: {error}: write the file again") from error
