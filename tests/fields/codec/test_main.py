@@ -7,6 +7,7 @@ import torch
 
 from fields.codec.__main__ import as_text, main
 from fields.weights import load_field
+from tests.fields import small_liif
 from tests.fields.codec.small_videos import NODES, NVP, folder
 
 
@@ -60,3 +61,14 @@ def test_what_a_file_says_of_itself_cannot_steer_the_terminal() -> None:
     report = {**known, "bits_by_form": {}, "bits_per_pixel": None, "facts": {"a\x1b[2J": "b\n\x1b[2J"}}
     text = as_text(report)
     assert "\x1b" not in text and text.count("\n") == 6 and "not of one size" in text
+
+
+def test_a_run_folder_is_coded_with_what_is_known_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = small_liif.run_folder(tmp_path / "run", updates=7)
+    main(["encode", str(run), str(tmp_path / "a")])
+    written = capsys.readouterr().out
+    assert "updates          7" in written and "not of one size" in written and "bits per pixel" not in written
+    main(["decode", str(tmp_path / "a"), str(tmp_path / "out")])
+    states = [load_field(path).state_dict() for path in (run, tmp_path / "out")]
+    assert list(states[0]) == list(states[1])
+    assert all(torch.equal(states[1][name], tensor) for name, tensor in states[0].items())
