@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jsonargparse import Namespace
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins import CheckpointIO
@@ -121,6 +121,14 @@ class RunConfig(SaveConfigCallback):
         checkpoint["torch_version"] = str(torch.__version__)
 
 
+@runtime_checkable
+class BuiltForData(Protocol):
+    """A module whose shapes follow from its data, such as a field that is fitted to one video."""
+
+    def meet(self, data: LightningDataModule) -> None:
+        """Builds what is built for these data."""
+
+
 class RunParser(OneLineErrors, LightningArgumentParser):
     """A parser of whole experiments."""
 
@@ -206,6 +214,8 @@ class RunCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         with _constructor_errors():
             super().instantiate_classes()
+            if isinstance(self.model, BuiltForData):
+                self.model.meet(self.datamodule)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         options = self._get(self.config_init, "trainer")
