@@ -26,6 +26,7 @@ from torch import Tensor
 from errors import InputError
 from fields.hash_grid import PRIMES, UINT32, spatial_hash
 
+MAX_LEVELS = 64  # far more than any grid has; a config from elsewhere may ask for anything
 STORAGES = ("dense", "hash", "tiled")
 INTERPOLATIONS = ("linear", "smoothstep", "nearest")
 BORDERS = ("wrap", "clamp")
@@ -129,6 +130,8 @@ def _check(
 ) -> None:
     if not 1 <= dims <= len(PRIMES):
         raise InputError(f"dims {dims}: grids have 1 to {len(PRIMES)} axes")
+    if levels > MAX_LEVELS:
+        raise InputError(f"levels {levels}: give at most {MAX_LEVELS}")
     if levels < 1 or base < 1 or not 1 <= growth < math.inf or align < 1:
         raise InputError(f"levels {levels}, base {base}, growth {growth}, align {align}: give at least 1 of each")
     if storage not in STORAGES:

@@ -134,6 +134,7 @@ def test_grids_start_near_zero_and_are_marked() -> None:
         ({"dims": 9}, "dims"),
         ({"features": 0}, "features"),
         ({"levels": 30, "growth": 2.0}, "entries"),
+        ({"levels": 10**9, "growth": 1.0, "base": 1}, "at most 64"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_memory_is_taken(settings: dict, message: str) -> None:
