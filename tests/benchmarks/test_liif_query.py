@@ -132,9 +132,9 @@ def test_the_command_prints_every_figure_as_json(
 @pytest.mark.slow
 def test_memory_of_the_published_size() -> None:
     """Peaks above the output, in fresh processes, with the same chunk at both scales."""
+    in_one = [bench.in_fresh_process(Setting(), "published", scale, (48 * scale) ** 2) for scale in (4, 8)]
     for fast_chunk in (2048, 8192):
         fast = [bench.in_fresh_process(Setting(), "fast", scale, fast_chunk) for scale in (4, 8)]
-        in_one = [bench.in_fresh_process(Setting(), "published", scale, (48 * scale) ** 2) for scale in (4, 8)]
         for kind in ("process", "tensors"):
             small, large = (getattr(peak, kind) for peak in fast)
             if small is not None:
