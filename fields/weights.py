@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from datasets.files import atomic_path, sync
 from errors import InputError
-from fields.nodes import build, is_node, parse_config
+from fields.nodes import ROOM, build, is_node, parse_config
 
 WEIGHTS, CONFIG, LAST = "model.safetensors", "config.yaml", "last.ckpt"
 FORMAT = "fields"  # how the metadata of our files name it
@@ -193,13 +193,16 @@ def _of_checkpoint(path: Path) -> StoredField:
     config, state = checkpoint.get("config"), checkpoint.get("state_dict")
     if not isinstance(config, str) or not isinstance(state, dict):
         raise InputError(f"{path}: no checkpoint of a run: {_REMEDY}")
+    node = _field_node(parse_config(config, path), path)
+    if not node["class_path"].startswith(ROOM):
+        raise InputError(f"{path}: a run of {node['class_path'][:80]}, which is no field: {_REMEDY}")
     prefix = "model."
     ours = {name: tensor for name, tensor in state.items() if isinstance(name, str) and name.startswith(prefix)}
     tensors = {name.removeprefix(prefix): tensor for name, tensor in plain_tensors(ours, path).items()}
     counters = checkpoint.get("counters")
     updates = counters.get("updates") if isinstance(counters, dict) else None
     facts = {"updates": updates} if type(updates) is int and updates >= 0 else {}
-    return StoredField(path, _field_node(parse_config(config, path), path), tensors, facts)
+    return StoredField(path, node, tensors, facts)
 
 
 def load_plain(path: Path) -> dict[str, Any]:

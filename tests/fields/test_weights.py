@@ -149,6 +149,10 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     assert "holds no weights" in error_of(tmp_path / "list.ckpt")
     torch.save({"a": 1}, tmp_path / "other.ckpt")
     assert "no checkpoint of a run" in error_of(tmp_path / "other.ckpt")
+    gan = small_liif.run_folder(tmp_path / "gan") / "last.ckpt"
+    config = "model: {class_path: stylegan_v.gan.VideoGAN, init_args: {}}"
+    torch.save({**torch.load(gan, weights_only=True), "config": config}, gan)
+    assert f"{gan}: a run of stylegan_v.gan.VideoGAN, which is no field" in error_of(gan)
 
 
 def test_metadata_are_plain_values(tmp_path: Path) -> None:
