@@ -1,15 +1,13 @@
-"""Config nodes of fields, from files of unknown origin: read within bounds, built from classes of this room alone."""
+"""Config nodes of fields, from files of unknown origin: built from classes of this room alone."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
@@ -17,32 +15,6 @@ from errors import InputError
 
 ROOM = "fields."
 _TRAINING = ("fields.super_resolution.", "fields.fitting.")  # these hold models, and are none
-_MAX_CHARACTERS = 1_000_000
-_MAX_NODES = 100_000
-_MAX_DEPTH = 40
-
-
-def parse_config(text: str, path: Path) -> dict[str, Any]:
-    """The config that YAML text describes: plain values, bounded in size and depth.
-
-    Args:
-        text: Of the config.
-        path: Where it came from, for messages.
-
-    Raises:
-        InputError: It is no such text.
-    """
-    if len(text) > _MAX_CHARACTERS:
-        raise InputError(f"{path}: its config is too long to be one: give weights that this project wrote")
-    try:
-        config = yaml.safe_load(text)
-    except MemoryError:
-        raise
-    except Exception as error:  # wrong values of YAML's own types raise anything: `!!bool x` a KeyError
-        raise InputError(f"{path}: its config is not readable YAML: give weights that this project wrote") from error
-    if not isinstance(config, dict) or not _is_bounded(config):
-        raise InputError(f"{path}: its config is not a plain tree: give weights that this project wrote")
-    return config
 
 
 def is_node(value: Any) -> bool:
@@ -62,23 +34,6 @@ def build(node: Mapping[str, Any], max_tensors: int) -> nn.Module:
     """
     with torch.device("meta"), _at_most(max_tensors, node.get("class_path")):
         return _built(dict(node))
-
-
-def _is_bounded(tree: Any) -> bool:
-    """Whether a tree is small and shallow enough to walk; aliases count each time they are met."""
-    level, num_nodes = [tree], 0
-    for _ in range(_MAX_DEPTH):
-        num_nodes += len(level)
-        if num_nodes > _MAX_NODES:
-            return False
-        children = []
-        for node in level:
-            if isinstance(node, (dict, list)):
-                children.extend(node.values() if isinstance(node, dict) else node)
-            if len(children) > _MAX_NODES:
-                return False
-        level = children
-    return not level
 
 
 def _built(value: Any) -> Any:

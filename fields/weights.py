@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from datasets.files import atomic_path, sync
 from errors import InputError
-from fields.nodes import ROOM, build, is_node, parse_config
+from fields.nodes import ROOM, build, is_node
+from plain_config import parse_config
 
 WEIGHTS, CONFIG, LAST = "model.safetensors", "config.yaml", "last.ckpt"
 FORMAT = "fields"  # how the metadata of our files name it

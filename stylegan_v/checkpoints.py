@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from errors import InputError
+from plain_config import parse_config
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 BUILDABLE = ("stylegan_v.", "fields.")
-_MAX_CONFIG_CHARACTERS = 1_000_000
-_MAX_CONFIG_NODES = 100_000
-_MAX_CONFIG_DEPTH = 40
+_REMEDY = "give a checkpoint that train.py wrote"
 
 
 @contextmanager
@@ -144,47 +142,7 @@ def read_config(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any]:
     text = checkpoint.get("config")
     if not isinstance(text, str):
         raise InputError(f"{path}: carries no config: give a checkpoint that train.py wrote")
-    return parse_config(text, path)
-
-
-def parse_config(text: str, path: Path) -> dict[str, Any]:
-    """The config that YAML text describes: plain values, bounded in size and depth.
-
-    Args:
-        text: Of the config.
-        path: Where it came from, for messages.
-
-    Raises:
-        InputError: It is no such text.
-    """
-    if len(text) > _MAX_CONFIG_CHARACTERS:
-        raise InputError(f"{path}: its config is too long to be one: give a checkpoint that train.py wrote")
-    try:
-        config = yaml.safe_load(text)
-    except MemoryError:
-        raise
-    except Exception as error:  # wrong values of YAML's own types raise anything: `!!bool x` a KeyError
-        raise InputError(f"{path}: its config is not readable YAML: give a checkpoint that train.py wrote") from error
-    if not isinstance(config, dict) or not _is_bounded(config):
-        raise InputError(f"{path}: its config is not a plain tree: give a checkpoint that train.py wrote")
-    return config
-
-
-def _is_bounded(tree: Any) -> bool:
-    """Whether a tree is small and shallow enough to walk; aliases count each time they are met."""
-    level, num_nodes = [tree], 0
-    for _ in range(_MAX_CONFIG_DEPTH):
-        num_nodes += len(level)
-        if num_nodes > _MAX_CONFIG_NODES:
-            return False
-        children = []
-        for node in level:
-            if isinstance(node, (dict, list)):
-                children.extend(node.values() if isinstance(node, dict) else node)
-            if len(children) > _MAX_CONFIG_NODES:
-                return False
-        level = children
-    return not level
+    return parse_config(text, path, _REMEDY)
 
 
 def build(node: Any) -> Any:

@@ -20,7 +20,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from errors import InputError
-from stylegan_v.checkpoints import LAST, parse_config, read_checkpoint, read_config, replacing
+from plain_config import parse_config
+from stylegan_v.checkpoints import LAST, read_checkpoint, read_config, replacing
 
 NETWORKS = ("generator", "generator_ema", "discriminator")
 GENERATOR, MODEL, CONFIG = "generator.safetensors", "model.safetensors", "config.yaml"

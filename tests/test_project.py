@@ -16,7 +16,16 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = [p for name in ("stylegan_v", "datasets", "fields") for p in sorted((ROOT / name).rglob("*.py"))]
-TOP_LEVEL = {"train", "generate", "generate_options", "command_line", "errors", "torchvision_guard", "weight_files"}
+TOP_LEVEL = {
+    "train",
+    "generate",
+    "generate_options",
+    "command_line",
+    "errors",
+    "torchvision_guard",
+    "weight_files",
+    "plain_config",
+}
 CODE += [ROOT / f"{name}.py" for name in sorted(TOP_LEVEL)]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"stylegan_v", "datasets", "fields", *TOP_LEVEL}

@@ -22,12 +22,13 @@ from typing import Any
 
 from datasets.files import parse_json
 from errors import InputError
+from plain_config import is_bounded
 
 MAGIC = b"\x8fFIELD\r\n"  # beginning with no character, with a line end that careless programs change
 VERSION = 1
 MAX_HEADER = 4_000_000
 _PREFIX = len(MAGIC) + 4 + 32
-_MAX_DEPTH, _MAX_VALUES = 40, 400_000
+_MAX_VALUES = 400_000
 _REMEDY = "give a file that python -m fields.codec encode wrote, or write it again"
 
 
@@ -77,7 +78,7 @@ def to_bytes(contents: Contents) -> bytes:
         header = json.dumps({**known, "parts": table}, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as error:  # YAML and JSON may have told of dates, or of numbers that are none
         raise InputError(f"the config or what is known of the field is no plain value ({error}): mend it") from error
-    if len(header) > MAX_HEADER or not _is_bounded(json.loads(header)):
+    if len(header) > MAX_HEADER or not is_bounded(json.loads(header), _MAX_VALUES):
         raise InputError(f"the header of {len(contents.parts)} parts is too long: take larger groups of slices")
     length = len(header).to_bytes(4, "little")
     digest = hashlib.sha256(length + header).digest()
@@ -124,7 +125,7 @@ def _header(data: bytes, path: Path) -> Mapping[str, Any]:
     if hashlib.sha256(length + text).digest() != data[len(MAGIC) + 4 : _PREFIX]:
         raise InputError(f"{path}: damaged, its header does not have its checksum: {_REMEDY}")
     header = parse_json(text, path)
-    if not isinstance(header, dict) or not _is_bounded(header):
+    if not isinstance(header, dict) or not is_bounded(header, _MAX_VALUES):
         raise InputError(f"{path}: its header is not that of a coded field: {_REMEDY}")
     if header.get("version") != VERSION:
         raise InputError(
@@ -154,19 +155,3 @@ def _plain(facts: Mapping[str, Any], path: Path) -> dict[str, Any]:
     if not all(isinstance(value, (str, int, float)) for value in facts.values()):
         raise InputError(f"{path}: its facts are no plain values: {_REMEDY}")
     return dict(facts)
-
-
-def _is_bounded(tree: Any) -> bool:
-    """Whether values are few and shallow enough to walk."""
-    level, total = [tree], 0
-    for _ in range(_MAX_DEPTH):
-        total += len(level)
-        children = [one for value in level if isinstance(value, (dict, list)) for one in _inside(value)]
-        if not children:
-            return total <= _MAX_VALUES
-        level = children
-    return False
-
-
-def _inside(value: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else value

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
-from stylegan_v.checkpoints import parse_config, read_checkpoint, read_config
+from plain_config import parse_config
+from stylegan_v.checkpoints import read_checkpoint, read_config
 from stylegan_v.inspect.beside import beside
 from stylegan_v.inspect.contents import Contents, OptimizerFacts, count_not_finite, optimizer_settings, split
 from stylegan_v.pretrained import read_model

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
+from plain_config import parse_config
 from stylegan_v.metrics.choices import (
     ClipChoice,
     FakeChoice,
@@ -151,17 +152,11 @@ def read_protocol(name: str | Path) -> MetricProtocol:
             raise InputError(f"protocol: no {name}: give a YAML file, or one of {', '.join(list_protocols())}")
     if not path.is_file():
         raise InputError(f"{path}: no such file: give a YAML file, or one of {', '.join(list_protocols())}")
-    from stylegan_v.checkpoints import parse_config
-
     with path.open("rb") as file:
         text = file.read(_MAX_BYTES + 1)
     if len(text) > _MAX_BYTES:
         raise InputError(f"{path}: too large to be a protocol: {_EXAMPLE}")
-    try:
-        config = parse_config(text.decode(errors="replace"), path)
-    except InputError as error:
-        raise InputError(f"{path}: no plain YAML of names and values: {_EXAMPLE}") from error
-    return _parse(config, path)
+    return _parse(parse_config(text.decode(errors="replace"), path, _EXAMPLE), path)
 
 
 def _parse(config: Mapping[str, Any], path: Path) -> MetricProtocol:

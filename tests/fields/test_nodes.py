@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from errors import InputError
-from fields.nodes import build, parse_config
+from fields.nodes import build
+from plain_config import parse_config
 from tests.fields import small_liif
 
 HERE = Path("config.yaml")

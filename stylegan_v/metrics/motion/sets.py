@@ -22,7 +22,8 @@ from datasets.clips import fit
 from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
 from datasets.index import scan
 from errors import InputError
-from stylegan_v.checkpoints import parse_config, read_checkpoint, read_config
+from plain_config import parse_config
+from stylegan_v.checkpoints import read_checkpoint, read_config
 from stylegan_v.metrics.reals import build_data
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import draw_latents, render
