@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +7,7 @@ import torch
 
 from errors import InputError
 from fields.nodes import build
-from plain_config import parse_config
 from tests.fields import small_liif
-
-HERE = Path("config.yaml")
 
 
 def test_nested_nodes_become_modules_without_memory() -> None:
@@ -48,30 +44,3 @@ def test_a_config_that_asks_for_more_parameters_than_there_are_is_stopped_early(
     with pytest.raises(InputError, match="more parameters than the 100 that there are"):
         build(endless, 100)
     assert torch.nn.Linear(1, 1).weight.numel() == 1  # and no module made later is counted
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a: !!python/object/apply:os.system ['true']", "not readable YAML"),
-        ("a: !!bool x", "not readable YAML"),
-        ("[" * 3000, "not readable YAML"),
-        ("- 1", "not a plain tree"),
-        ("a: " + "[" * 50 + "]" * 50, "not a plain tree"),
-        (
-            "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
-            + "".join(f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdef", "bcdefg", strict=True)),
-            "not a plain tree",
-        ),
-        ("a" * 1_000_001, "too long"),
-    ],
-)
-def test_hostile_configs_are_refused(text: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        parse_config(text, HERE)
-
-
-def test_a_config_is_read_as_plain_values() -> None:
-    assert parse_config("model: {class_path: x, init_args: {hidden: [1, 2]}}", HERE) == {
-        "model": {"class_path": "x", "init_args": {"hidden": [1, 2]}}
-    }
