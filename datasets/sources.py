@@ -75,7 +75,9 @@ def decode_image(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
             if upright.mode.startswith("I"):  # 16 bits; a plain conversion would clip them to white
                 return np.repeat((np.asarray(upright) // 257).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
             return np.asarray(upright.convert("RGB"))
-    except (UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
+    except UnidentifiedImageError as error:  # whose own words name an object in memory
+        raise OSError("no image of a known kind") from error
+    except (Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
         raise OSError(str(error)) from error
 
 

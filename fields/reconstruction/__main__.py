@@ -93,15 +93,19 @@ class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):
 def main(args: Sequence[str] | None = None) -> None:
     """The command: flags only."""
     with clear_errors("reconstruction"):
-        report = auto_cli(
-            reconstruction,
-            args=args,
-            parser_class=Parser,
-            prog="python -m fields.reconstruction",
-            as_positional=False,
-            description=_DESCRIPTION,
-            formatter_class=_Help,
-        )
+        try:
+            report = auto_cli(
+                reconstruction,
+                args=args,
+                parser_class=Parser,
+                prog="python -m fields.reconstruction",
+                as_positional=False,
+                description=_DESCRIPTION,
+                formatter_class=_Help,
+            )
+        except KeyboardInterrupt:
+            print("reconstruction: stopped; nothing was written", file=sys.stderr)
+            raise SystemExit(130) from None
         from fields.reconstruction.table import all_missing, as_text
 
         print(as_text(report), end="")
