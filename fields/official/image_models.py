@@ -174,10 +174,8 @@ def _filled(node: Node, state: State) -> nn.Module:
         raise InputError(
             f"weights: {wrong[0]!r} and {len(wrong) - 1} others do not belong to a model of these settings"
         )
-    for name, value in kept.items():
-        if value.shape != expected[name].shape:
-            raise InputError(
-                f"weights: {name!r} is {tuple(value.shape)}, the settings ask {tuple(expected[name].shape)}"
-            )
+    for name, wanted in expected.items():
+        if kept[name].shape != wanted.shape:
+            raise InputError(f"weights: {name!r} is {tuple(kept[name].shape)}, the settings ask {tuple(wanted.shape)}")
     model.load_state_dict(kept, assign=True)
     return model.eval()

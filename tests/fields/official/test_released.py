@@ -103,7 +103,7 @@ SPEC = ("model", "args", "encoder_spec")
         (_with(*SPEC, value=[1]), "its settings are not those"),
         (_with(*SPEC, "name", value="swinir"), "swinir"),
         (_with(*SPEC, "args", "n_resblocks", value=10**9), "more parameters|n_resblocks"),
-        (_with(*SPEC, "args", "n_feats", value=10**6), r"encoder\.body|n_feats"),
+        (_with(*SPEC, "args", "n_feats", value=10**6), r"encoder\.head"),
         (_with(*SPEC, "args", "n_feats", value=-1), "n_feats|cannot be built|not those"),
         (_with(*SPEC, "args", "unheard_of", value=1), "unheard_of"),
     ],
