@@ -12,44 +12,21 @@ Shape legend
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
-from einops import rearrange
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from errors import InputError
 from stylegan_v.metrics.detectors.interface import check_clips, check_probabilities
-from stylegan_v.metrics.detectors.torchscript import call_script, load_script
+from stylegan_v.metrics.detectors.torchscript import ScriptedClips, call_script, load_script
 
 
-class C3D:
-    """The network of the video inception score.
-
-    Args:
-        path: Of its archive, for messages.
-        network: Loaded from it.
-        sha256: Of the file.
-        device: Where the network lies.
-    """
+class C3D(ScriptedClips):
+    """The network of the video inception score."""
 
     name = "c3d"
-    caveat = ""
-    unit: Literal["clip", "frame"] = "clip"
     min_frames = 16
-
-    def __init__(self, path: Path, network: torch.jit.ScriptModule, sha256: str, device: torch.device) -> None:
-        self.path = path
-        self.network = network
-        self.digest = sha256
-        self.device = device
-
-    def to(self, device: torch.device | str) -> C3D:
-        """The same network; it moves."""
-        self.device = torch.device(device)
-        self.network.to(self.device)
-        return self
 
     def features(self, clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B D"]:
         """Refused: its file gives classes only."""
@@ -60,7 +37,7 @@ class C3D:
         check_clips(self.name, clips, self.min_frames)
         if clips.shape[1] != self.min_frames:
             raise InputError(f"{self.name}: looks at clips of {self.min_frames} frames, not {clips.shape[1]}")
-        x = rearrange(clips.to(self.device), "B T C H W -> B C T H W").float()
+        x = self.channels_first(clips)
         return check_probabilities(self.path, call_script(self.path, self.network, x))
 
 

@@ -11,50 +11,27 @@ Shape legend
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
-from einops import rearrange
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from stylegan_v.metrics.detectors.interface import check_clips, no_classes
-from stylegan_v.metrics.detectors.torchscript import call_script, load_script
+from stylegan_v.metrics.detectors.torchscript import ScriptedClips, call_script, load_script
 
 
-class I3D:
-    """The network of FVD.
-
-    Args:
-        path: Of its archive, for messages.
-        network: Loaded from it.
-        sha256: Of the file.
-        device: Where the network lies.
-    """
+class I3D(ScriptedClips):
+    """The network of FVD."""
 
     name = "i3d"
-    caveat = ""
-    unit: Literal["clip", "frame"] = "clip"
     # Assumed, from the strides in time: three halvings, rounded up, must leave the two positions of the last pooling,
     # which 9 frames do; 10 is what other users of this network ask for.
     min_frames = 10
 
-    def __init__(self, path: Path, network: torch.jit.ScriptModule, sha256: str, device: torch.device) -> None:
-        self.path = path
-        self.network = network
-        self.digest = sha256
-        self.device = device
-
-    def to(self, device: torch.device | str) -> I3D:
-        """The same network; it moves."""
-        self.device = torch.device(device)
-        self.network.to(self.device)
-        return self
-
     def features(self, clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B D"]:
         """What stands before the softmax, D = 400 in the network of FVD."""
         check_clips(self.name, clips, self.min_frames)
-        x = rearrange(clips.to(self.device), "B T C H W -> B C T H W").float()
+        x = self.channels_first(clips)
         return call_script(self.path, self.network, x, rescale=True, resize=True, return_features=True)
 
     def probabilities(self, clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B C"]:

@@ -1,15 +1,20 @@
 """Networks in TorchScript archives of anyone's: loaded only after the archive was judged, run the same way every time.
 
 TorchScript is how the networks of the published metrics were handed out. Torch calls it deprecated and still runs it.
+
+Shape legend
+    B, T    clips, frames of a clip
 """
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from einops import rearrange
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from errors import InputError
@@ -78,3 +83,33 @@ def _last_line(error: BaseException) -> str:
     """The reason itself, which torch puts below where in the program it was."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines or ["no reason given"])[-1][:200]
+
+
+class ScriptedClips:
+    """A network of clips that is a TorchScript archive: where it lies, and how clips are handed to it.
+
+    Args:
+        path: Of its archive, for messages.
+        network: Loaded from it.
+        sha256: Of the file.
+        device: Where the network lies.
+    """
+
+    caveat = ""
+    unit: Literal["clip", "frame"] = "clip"
+
+    def __init__(self, path: Path, network: torch.jit.ScriptModule, sha256: str, device: torch.device) -> None:
+        self.path = path
+        self.network = network
+        self.digest = sha256
+        self.device = device
+
+    def to(self, device: torch.device | str) -> ScriptedClips:
+        """The same network; it moves."""
+        self.device = torch.device(device)
+        self.network.to(self.device)
+        return self
+
+    def channels_first(self, clips: UInt8[Tensor, "B T 3 H W"]) -> Float32[Tensor, "B 3 T H W"]:
+        """Clips as such networks take them: 0 to 255, on their device."""
+        return rearrange(clips.to(self.device), "B T C H W -> B C T H W").float()
