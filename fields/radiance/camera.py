@@ -1,6 +1,6 @@
-"""Pinhole cameras: the rays of their pixels, and the pictures that they see.
+"""The rays of the pixels of cameras, and the pictures that cameras see.
 
-Cameras are matrices from camera to world in OpenGL's manner: x to the right, y up, and the camera looks along -z.
+Cameras are those of `datasets.cameras`: matrices from camera to world with OpenGL's axes, looking along -z.
 
 Shape legend
     R       rays
@@ -14,9 +14,10 @@ from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+from datasets.cameras import directions
 from errors import InputError
 from fields.coords import checked_size
 from fields.interface import ranges
@@ -43,35 +44,53 @@ class RadianceField(Protocol):
         ...
 
 
-def _all_pixels(size: tuple[int, int], device: torch.device) -> Int[Tensor, "R 2"]:
-    rows, columns = (torch.arange(side, device=device) for side in checked_size(size))
-    return torch.cartesian_prod(rows, columns)
+def cast(
+    origins: Float[Tensor, "R 3"],
+    directions: Float[Tensor, "R 3"],
+    focal: float,
+    near: float,
+    far: float,
+    times: Float[Tensor, " R"] | None = None,
+    unit: bool = False,
+) -> Rays:
+    """Rays through the centres of pixels, of one camera or of many with the same focal length.
 
-
-def _checked(c2w: Tensor, focal: float) -> None:
-    if not (math.isfinite(focal) and focal > 0):
-        raise InputError(f"focal length {focal}: give a positive number of pixels")
-    if not torch.isfinite(c2w).all():
-        raise InputError("camera: its matrix has numbers that are not finite: mend it")
+    Args:
+        origins: Where the cameras are.
+        directions: To the pixels on the plane at depth 1, as `datasets.cameras.directions` gives them.
+        focal: Focal length in pixels.
+        near: Where the scene begins, in lengths of a direction.
+        far: Where it ends.
+        times: Moments in [0, 1], or None.
+        unit: Make the directions unit vectors, so that depths are distances.
+    """
+    # A disc with the variance of a square pixel along each axis (Mip-NeRF, section 3.1).
+    radii = torch.full_like(directions[:, :1], 2 / math.sqrt(12) / focal)
+    lengths = directions.norm(dim=-1, keepdim=True)
+    viewdirs = directions / lengths
+    if unit:
+        directions, radii = viewdirs, radii / lengths
+    ends = [torch.full_like(lengths, end) for end in (near, far)]
+    return Rays(origins, directions, viewdirs, radii, *ends, times)
 
 
 def pixel_rays(
-    c2w: Float[Tensor, "rows 4"],
+    c2w: Float[Tensor, "4 4"],
     size: tuple[int, int],
     focal: float,
-    pixels: Int[Tensor, "R 2"] | None = None,
+    pixels: Int64[Tensor, " R"] | None = None,
     near: float = 2.0,
     far: float = 6.0,
     time: float | None = None,
     unit: bool = False,
 ) -> Rays:
-    """Rays through the centres of pixels.
+    """Rays through the centres of the pixels of a picture.
 
     Args:
-        c2w: From camera to world, its first three rows at least.
+        c2w: From camera to world.
         size: Height and width of the whole picture in pixels.
         focal: Focal length in pixels.
-        pixels: (row, column) of those wanted; None is all, row by row.
+        pixels: Numbers of those wanted, row by row; None is all.
         near: Where the scene begins, in lengths of a direction.
         far: Where it ends.
         time: The moment in [0, 1], or None.
@@ -80,26 +99,21 @@ def pixel_rays(
     Raises:
         InputError: If the size, the focal length or the matrix is none.
     """
-    height, width = checked_size(size)
-    _checked(c2w, focal)
-    rows, columns = (_all_pixels(size, c2w.device) if pixels is None else pixels).to(c2w.dtype).unbind(dim=-1)
-    x, y = (columns + 0.5 - width / 2) / focal, (height / 2 - rows - 0.5) / focal
-    directions = torch.stack((x, y, -torch.ones_like(x)), dim=-1) @ c2w[:3, :3].t()
-    # A disc with the variance of a square pixel along each axis (Mip-NeRF, section 3.1).
-    radii = (2 / math.sqrt(12) / focal * c2w[:3, 0].norm()).expand(len(x), 1)
-    lengths = directions.norm(dim=-1, keepdim=True)
-    viewdirs = directions / lengths
-    if unit:
-        directions, radii = viewdirs, radii / lengths
-    ends = [torch.full_like(lengths, end) for end in (near, far)]
-    times = None if time is None else torch.full_like(x, time)
-    return Rays(c2w[:3, 3].expand_as(directions), directions, viewdirs, radii, *ends, times)
+    size = checked_size(size)
+    if not (math.isfinite(focal) and focal > 0):
+        raise InputError(f"focal length {focal}: give a positive number of pixels")
+    if not torch.isfinite(c2w).all():
+        raise InputError("camera: its matrix has numbers that are not finite: mend it")
+    pixels = torch.arange(size[0] * size[1], device=c2w.device) if pixels is None else pixels
+    towards = directions(c2w, pixels, size, focal)
+    times = None if time is None else torch.full_like(towards[:, 0], time)
+    return cast(c2w[:3, 3].expand_as(towards), towards, focal, near, far, times, unit)
 
 
 @torch.no_grad()
 def render(
     model: RadianceField,
-    c2w: Float[Tensor, "rows 4"],
+    c2w: Float[Tensor, "4 4"],
     size: tuple[int, int],
     focal: float,
     near: float,
