@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fields.fitting_pictures import compared, moving, sheet
+from fields.fitting.pictures import compared, moving, sheet
 
 
 def test_target_result_and_five_times_the_error_stand_side_by_side() -> None:

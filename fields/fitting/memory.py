@@ -10,7 +10,6 @@ from torch import nn
 from datasets.memory import available_memory, gigabytes
 from errors import InputError
 
-Size = tuple[int, int, int]
 _COPIES = 5  # parameters, derivatives, two moments, the last good state
 
 
@@ -24,13 +23,20 @@ def bytes_to_fit(field: nn.Module) -> int:
     return _COPIES * trained + sum(buffer.numel() * buffer.element_size() for buffer in field.buffers())
 
 
-def check_memory(field: nn.Module, size: Size, device: torch.device, available: int | None = None) -> None:
+def check_memory(
+    field: nn.Module,
+    what: str,
+    device: torch.device,
+    remedy: str = "give smaller grids",
+    available: int | None = None,
+) -> None:
     """Refuses a field that cannot be trained in the memory that is left.
 
     Args:
         field: On any device, "meta" included.
-        size: Frames, height and width of the video.
+        what: What it is to be fitted to, for the message.
         device: Where it is to be trained.
+        remedy: What to do, for the message.
         available: Bytes; None: what the system says, and if it says nothing, there is no check.
 
     Raises:
@@ -40,23 +46,25 @@ def check_memory(field: nn.Module, size: Size, device: torch.device, available: 
     left = available_memory(device) if available is None else available
     if left is not None and needed > left:
         raise InputError(
-            f"model.model: to fit a field of this size to {size[0]} frames of {size[1]}x{size[2]} takes "
-            f"{gigabytes(needed)}, {gigabytes(left)} are left ({device}): give smaller grids, or fewer frames by "
-            "data.num_frames"
+            f"model.model: to fit a field of this size to {what} takes {gigabytes(needed)}, {gigabytes(left)} are left "
+            f"({device}): {remedy}"
         )
 
 
-def built_within_memory(make: Callable[[Size], nn.Module], size: Size, available: int | None = None) -> nn.Module:
+def built_within_memory(
+    make: Callable[[], nn.Module], what: str, remedy: str = "give smaller grids", available: int | None = None
+) -> nn.Module:
     """The field, on the CPU.
 
     Args:
-        make: Builds it for frames, height and width.
-        size: These.
+        make: Builds it.
+        what: What it is to be fitted to, for the message.
+        remedy: What to do where there is no memory for it, for the message.
         available: As for `check_memory`.
 
     Raises:
         InputError: There is less memory than it would take.
     """
     with torch.device("meta"):
-        check_memory(make(size), size, torch.device("cpu"), available)
-    return make(size)
+        check_memory(make(), what, torch.device("cpu"), remedy, available)
+    return make()

@@ -26,8 +26,10 @@ from datasets.signal_datamodule import SyntheticSignal
 from errors import InputError
 from fields.coords import centres, mesh
 from fields.ffn import FFN
-from fields.fitting import FieldFitting, from_bytes, points_of, with_size
-from fields.fitting_guard import copied
+from fields.fitting import FieldFitting
+from fields.fitting.base import with_arguments
+from fields.fitting.guard import copied
+from fields.fitting.video import from_bytes, points_of
 from fields.instant_ngp import InstantNGP
 from fields.nerv import NeRV, NeRVNetwork
 from fields.nerv_training import nerv_loss
@@ -103,7 +105,7 @@ def test_colours_of_eight_bits_are_in_the_range_of_fields() -> None:
 def test_the_size_enters_the_config_of_the_field() -> None:
     node = {"class_path": "fields.nvp.NVP", "init_args": {"levels": 2}}
     tree = {"seed_everything": 1, "model": {"class_path": "a", "init_args": {"model": node, "lr": 0.1}}}
-    changed = yaml.safe_load(with_size(yaml.safe_dump(tree), SIZE))
+    changed = yaml.safe_load(with_arguments(yaml.safe_dump(tree), {"size": list(SIZE)}))
     assert changed["model"]["init_args"]["model"].pop("init_args") == {"size": [4, 12, 16], "levels": 2}
     assert changed["seed_everything"] == 1 and changed["model"]["init_args"]["lr"] == 0.1
 
@@ -272,7 +274,7 @@ def test_a_run_leaves_figures_pictures_curves_and_a_field(video: Path, tmp_path:
 def test_what_cannot_be_fitted_is_said_in_a_line(
     flags: list[str], words: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("fields.fitting_memory.available_memory", lambda device: 2**30)
+    monkeypatch.setattr("fields.fitting.memory.available_memory", lambda device: 2**30)
     with pytest.raises(SystemExit) as end:
         run(tmp_path, video, *flags)
     message = capsys.readouterr().err.strip().splitlines()[-1]

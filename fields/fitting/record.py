@@ -19,12 +19,12 @@ from torch import Tensor
 
 from datasets.files import atomic_path
 from fields.coords import centres
-from fields.fitting_pictures import add_moving, compared, moving, sheet
+from fields.fitting.pictures import add_moving, compared, moving, sheet
 from fields.reconstruction import files, frames, pictures, report
 from fields.reconstruction.measures import Measure, Needs, open_measures
 
 if TYPE_CHECKING:
-    from fields.fitting import FieldFitting
+    from fields.fitting.video import FieldFitting
 
 RESULTS, SAMPLES = "validation.jsonl", "samples"
 _TOGETHER = 2**21  # pixels of frames that are measured together

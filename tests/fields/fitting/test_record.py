@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from datasets.signal_datamodule import SyntheticSignal
-from fields import fitting_record
-from fields.fitting_record import FitRecord
+from fields.fitting import record as fitting_record
+from fields.fitting.record import FitRecord
 from fields.siren_video import SirenVideo
 
 

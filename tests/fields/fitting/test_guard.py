@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fields.fitting_guard import ATTEMPTS, CollapseGuard, copied, cosine_rate, psnr_of
+from fields.fitting.guard import ATTEMPTS, CollapseGuard, copied, cosine_rate, psnr_of
 
 
 def fed(*errors: float, times: int = 100, guard: CollapseGuard | None = None) -> CollapseGuard:
