@@ -2,7 +2,10 @@
 
 Shape legend
     N       points
-    C       channels of features, or 1 for all alike
+    R, S    rays, and samples along each
+    B       frames
+    C       channels of features
+    K       C, or 1 for all channels alike
     D       axes of the grids
     Z       width of a latent
 """
@@ -19,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from errors import InputError
+from fields.coord_grid import CoordGrid, Padding, read_together
 
 
 def standardise(x: Float[Tensor, "..."], dims: Sequence[int], eps: float = 1e-5) -> Float[Tensor, "..."]:
@@ -56,44 +60,106 @@ class LatentModulator(nn.Module):
         return factors
 
 
-class GridModulation(nn.Module):
-    """``gamma(coords) x + beta(coords)``, both linear between the knots of small grids (CAM, Lee et al. 2024).
+Norm = Literal["none", "layer", "ray", "instance"]
+# Axes of features that are standardised together, by how many axes the features have: points [N, C] (or any number of
+# leading axes that the coordinates share), rays [R, S, C], frames [B, C, H, W].
+NORM_AXES: dict[tuple[str, str], tuple[int, ...]] = {
+    ("layer", "points"): (-1,),
+    ("layer", "rays"): (-1,),
+    ("layer", "frames"): (1,),
+    ("ray", "rays"): (-2, -1),
+    ("instance", "frames"): (-2, -1),
+}
+PATTERNS = {"points": "... k -> ... k", "rays": "r k -> r 1 k", "frames": "b k -> b k 1 1"}
 
-    The layer starts as the identity. It stands after a linear layer or convolution, and `standardise` where it is
-    used, and before the activation.
+
+def layout_of(features: Tensor, coords: Tensor) -> str:
+    """What features are of, by their axes and those of the coordinates.
+
+    Raises:
+        InputError: If they fit no layout.
+    """
+    if coords.ndim == features.ndim and coords.shape[:-1] == features.shape[:-1]:
+        return "points"
+    if coords.ndim == 2 and features.ndim in (3, 4) and len(coords) == len(features):
+        return "rays" if features.ndim == 3 else "frames"
+    raise InputError(
+        f"features {tuple(features.shape)} with coordinates {tuple(coords.shape)}: give points [N, C] with [N, D], "
+        "rays [R, S, C] with [R, D] or frames [B, C, H, W] with [B, D]"
+    )
+
+
+class CAM(nn.Module):
+    """``gamma(coords) x + beta(coords)``, both linear between the knots of small grids (CAM, Lee et al. 2024, eq. 1).
+
+    The layer starts as the identity, or as the normalisation alone. It stands after a linear layer or convolution and
+    before the activation. Features are standardised with statistics of the present tensor only, the same while
+    training and after; which belong together follows their layout, points, rays or frames.
 
     Args:
-        shape: Knots per axis: one axis or two. The first and last knots lie at -1 and 1.
+        shape: Knots per axis, 1 to 3 axes, first axis first.
         num_channels: 1 for one pair of grids for all channels, or the channels of the features.
-        padding: Beyond the knots: "border" repeats the last, "zeros" fades both to zero within one spacing.
+        norm: What is standardised before: "layer" the channels of every point (or pixel) alone, "ray" all samples and
+            channels of a ray, "instance" every channel of every frame, "none" nothing.
+        eps: Added to the (biased) variance.
+        padding: Beyond the knots: "border" repeats the last, "zeros" fades both grids to zero within one spacing.
+        periodic: Per axis, whether it is a circle; None is none.
+        quantiser: What each grid goes through before it is read; None is nothing.
+
+    Raises:
+        InputError: If the grids cannot be (see `CoordGrid`).
     """
 
-    grid_parameters = ("gamma", "beta")
-
     def __init__(
-        self, shape: Sequence[int], num_channels: int = 1, padding: Literal["border", "zeros"] = "border"
+        self,
+        shape: Sequence[int],
+        num_channels: int = 1,
+        norm: Norm = "none",
+        eps: float = 1e-5,
+        padding: Padding = "border",
+        periodic: Sequence[bool] | None = None,
+        quantiser: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if len(shape) not in (1, 2):
-            raise InputError(f"grids of {len(shape)} axes: modulation is read from one or two")
-        self.gamma = nn.Parameter(torch.ones(num_channels, *shape))
-        self.beta = nn.Parameter(torch.zeros(num_channels, *shape))
-        self.padding = padding
+        self.norm, self.eps = norm, eps
+        self.gamma = CoordGrid(shape, num_channels, 1.0, padding, periodic, quantiser)
+        self.beta = CoordGrid(shape, num_channels, 0.0, padding, periodic, quantiser)
 
-    def read(self, coords: Float[Tensor, "N D"]) -> tuple[Float[Tensor, "N C"], Float[Tensor, "N C"]]:
+    def read(self, coords: Float[Tensor, "*N D"]) -> tuple[Float[Tensor, "*N K"], Float[Tensor, "*N K"]]:
         """Factor and shift at points.
 
         Args:
             coords: In [-1, 1], axes as in the grids.
         """
-        grids = torch.cat((self.gamma, self.beta))
-        if grids.ndim == 2:
-            grids, coords = grids[..., None], F.pad(coords, (0, 1))
-        points = rearrange(coords.flip(-1), "n xy -> 1 n 1 xy").to(grids.dtype)
-        found = F.grid_sample(grids[None], points, padding_mode=self.padding, align_corners=True)
-        gamma, beta = rearrange(found, "1 (kind c) n 1 -> kind n c", kind=2)
+        gamma, beta = read_together((self.gamma, self.beta), coords)
         return gamma, beta
 
-    def forward(self, x: Float[Tensor, "N K"], coords: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
-        gamma, beta = self.read(coords)
-        return gamma * x + beta
+    def normalise(self, features: Float[Tensor, "..."], layout: str) -> Float[Tensor, "..."]:
+        """Features of a layout, standardised where so set.
+
+        Raises:
+            InputError: If there is nothing in this layout that the norm is of.
+        """
+        if self.norm == "none":
+            return features
+        if (self.norm, layout) not in NORM_AXES:
+            raise InputError(f"norm {self.norm!r} for {layout}: 'ray' is for rays [R, S, C], 'instance' for frames")
+        return standardise(features, NORM_AXES[self.norm, layout], self.eps)
+
+    def forward(self, features: Float[Tensor, "..."], coords: Float[Tensor, "*N D"]) -> Float[Tensor, "..."]:
+        """Features of the same shape and precision; what lies between is at least float32.
+
+        Args:
+            features: Points [N, C], rays [R, S, C] or frames [B, C, H, W].
+            coords: In [-1, 1], first axis first, one per point, ray or frame.
+
+        Raises:
+            InputError: If their shapes do not fit each other, the norm or the grids.
+        """
+        layout = layout_of(features, coords)
+        width, channels = len(self.gamma.values), features.shape[1 if layout == "frames" else -1]
+        if width not in (1, channels):
+            raise InputError(f"{channels} channels of features: these grids are for {width}")
+        x = features.to(torch.promote_types(features.dtype, torch.float32))
+        gamma, beta = (rearrange(found, PATTERNS[layout]) for found in self.read(coords))
+        return (gamma * self.normalise(x, layout) + beta).to(features.dtype)

@@ -43,6 +43,9 @@ class Recording:
     def json(self, key: str) -> object:
         return json.loads(str(self.arrays[key]))
 
+    def text(self, key: str) -> str:
+        return str(self.arrays[key])
+
     def group(self, prefix: str) -> dict[str, Tensor]:
         """Entries under ``prefix/`` by the rest of their names, text left out."""
         start = len(prefix) + 1
