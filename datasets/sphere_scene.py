@@ -133,4 +133,5 @@ def take_views(num_views: int, size: tuple[int, int], moving: bool = False, test
     rgb, depth = (torch.stack(part).float() for part in zip(*traced, strict=True))
     rgb, depth = (rearrange(part, "v (h w) ... -> v h w ...", h=size[0]) for part in (rgb, depth))
     name = f"{'moving' if moving else 'static'} spheres"
-    return Views(name, rgb, c2w.float(), focal, NEAR, FAR, "white", times.float() if moving else None, depth)
+    when = times.float() if moving else None
+    return Views(name, rgb, c2w.float(), focal, NEAR, FAR, unit=True, times=when, depth=depth)

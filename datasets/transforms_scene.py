@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,35 +169,7 @@ def _picture(path: Path, background: Background, reduce: int, size: Sequence[int
     return np.rint(small * 255).astype(np.uint8)
 
 
-def load_views(
-    path: Path, near: float, far: float, background: Background = "white", reduce: int = 1, every: slice = slice(None)
-) -> Views:
-    """The scene that a transforms.json describes.
-
-    Args:
-        path: The file.
-        near: Distance at which the scene begins.
-        far: Distance at which it ends.
-        background: What fills the transparent parts of pictures.
-        reduce: How many times smaller pictures get, by the mean of squares of pixels.
-        every: Which of the frames.
-
-    Raises:
-        InputError: The file, a camera or a picture cannot be used; the message says which, and what to do.
-    """
-    angle, frames = read_transforms(path)
-    frames = frames[every]
-    if not frames:
-        raise InputError(f"{path}: frames: too few to hold some out for the test: give a transforms_test.json")
-    first = composited_size(frames[0].path)
-    _check_memory(path, len(frames), first, reduce)
-    pictures = np.stack([_picture(frame.path, background, reduce, first) for frame in frames])
-    times = None if frames[0].time is None else torch.tensor([frame.time for frame in frames])
-    c2w, focal = torch.stack([frame.c2w for frame in frames]), focal_of(angle, pictures.shape[2])
-    return Views(str(path), torch.from_numpy(pictures), c2w, focal, near, far, background, times)
-
-
-def composited_size(path: Path) -> tuple[int, int]:
+def _size_of(path: Path) -> tuple[int, int]:
     """Height and width of a picture.
 
     Raises:
@@ -218,3 +190,37 @@ def _check_memory(path: Path, count: int, size: tuple[int, int], reduce: int) ->
             f"{path}: {count} pictures of {size[0]}x{size[1]} take {gigabytes(needed)}, {gigabytes(left)} are left: "
             "give a larger data.reduce"
         )
+
+
+def load_views(
+    path: Path,
+    near: float,
+    far: float,
+    background: Background = "white",
+    reduce: int = 1,
+    which: Callable[[int], bool] = lambda number: True,
+) -> Views:
+    """The scene that a transforms.json describes.
+
+    Args:
+        path: The file.
+        near: Distance at which the scene begins.
+        far: Distance at which it ends.
+        background: What fills the transparent parts of pictures.
+        reduce: How many times smaller pictures get, by the mean of squares of pixels.
+        which: Whether the frame of this number is wanted.
+
+    Raises:
+        InputError: The file, a camera or a picture cannot be used; the message says which, and what to do.
+    """
+    angle, frames = read_transforms(path)
+    frames = [frame for number, frame in enumerate(frames) if which(number)]
+    if not frames:
+        raise InputError(f"{path}: frames: too few to hold some out for the test: give a transforms_test.json")
+    first = _size_of(frames[0].path)
+    _check_memory(path, len(frames), first, reduce)
+    pictures = np.stack([_picture(frame.path, background, reduce, first) for frame in frames])
+    times = None if frames[0].time is None else torch.tensor([frame.time for frame in frames])
+    c2w, focal = torch.stack([frame.c2w for frame in frames]), focal_of(angle, pictures.shape[2])
+    rgb = torch.from_numpy(pictures)
+    return Views(str(path), rgb, c2w, focal, near, far, background=background, times=times)

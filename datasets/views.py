@@ -8,6 +8,7 @@ Shape legend
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -33,6 +34,7 @@ class Views:
         focal: In pixels.
         near: Distance at which the scene begins, in units of the rays' directions.
         far: Distance at which it ends.
+        unit: Whether distances count along unit directions; else they are depths in front of the camera.
         background: What rays see that meet nothing.
         times: Moments in [0, 1]; None: nothing moves.
         depth: Distances along unit directions where they are known, -1 for rays that meet nothing.
@@ -44,6 +46,7 @@ class Views:
     focal: float
     near: float
     far: float
+    unit: bool = False
     background: Background = "white"
     times: Float[Tensor, " V"] | None = None
     depth: Float[Tensor, "V H W"] | None = None
@@ -65,6 +68,21 @@ class Views:
     def num_bytes(self) -> int:
         """Memory that the pictures take."""
         return self.rgb.numel() * self.rgb.element_size()
+
+    @property
+    def facts(self) -> dict[str, float | str | bool]:
+        """What has to be known to look at the scene from elsewhere, as plain values."""
+        return {
+            "near": self.near,
+            "far": self.far,
+            "unit": self.unit,
+            "background": self.background,
+            "height": self.size[0],
+            "width": self.size[1],
+            "fov_x": 2 * math.atan(self.size[1] / 2 / self.focal),
+            "radius": float(self.c2w[:, :3, 3].norm(dim=1).mean()),
+            "moving": self.times is not None,
+        }
 
     def to(self, device: torch.device) -> Views:
         """The same on a device."""
