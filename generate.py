@@ -264,6 +264,47 @@ def upscale(
     command.upscale(source, ckpt, out, how, device, overwrite=overwrite)
 
 
+def orbit(
+    ckpt: str,
+    out: str = "orbit.mp4",
+    num_frames: int = 60,
+    fps: float = 30.0,
+    elevation: float = 30.0,
+    azimuth: float = 0.0,
+    turns: float = 1.0,
+    radius: float | None = None,
+    time: float | str | None = None,
+    size: str | None = None,
+    crf: int | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> None:
+    """A camera circles a fitted scene, at a frozen moment or while time runs.
+
+    example: python generate.py orbit --ckpt runs/dnerf_spheres --time 0.5 --out orbit.mp4
+
+    Args:
+        ckpt: The run folder of a radiance field, or its checkpoint.
+        out: The name of a file (.mp4, .webm, .gif, .webp, .npy, ...), or without an end a folder of png files.
+        num_frames: Length of the video.
+        fps: Frames per second.
+        elevation: Of the camera, degrees above the plane of x and y.
+        azimuth: Where it begins, degrees from the x axis.
+        turns: How often it goes round; 0 stands still, -1 goes the other way.
+        radius: Its distance from the origin. None: as the cameras of training.
+        time: A moment from 0 to 1, at which the scene is frozen, or "running", from 0 to 1 over the video. None:
+            running, where the scene moves.
+        size: Width and height, such as 400x300. None: those of the training pictures.
+        crf: Quality of videos, 0 is best. None: hardly to be told from the frames.
+        device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
+        overwrite: Whether to replace a file that was made with other settings; one made with the same is kept.
+    """
+    from fields.radiance import orbit as command
+
+    tour = command.Tour(num_frames, elevation, azimuth, turns, radius, time)
+    command.orbit(ckpt, out, tour, fps, size, crf, device, overwrite=overwrite)
+
+
 ACTIONS = {
     "sample": sample,
     "grid": grid,
@@ -275,6 +316,7 @@ ACTIONS = {
     "xt": xt,
     "export": export,
     "upscale": upscale,
+    "orbit": orbit,
 }
 
 

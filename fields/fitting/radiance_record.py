@@ -1,0 +1,181 @@
+"""What is measured of a fit to a scene, on views that it has not seen, and where it is kept.
+
+Shape legend
+    H, W    height and width of a view
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from datasets.files import atomic_path
+from datasets.views import Views, unit_range
+from fields.fitting.pictures import compared, sheet
+from fields.radiance.camera import RadianceField, render
+from fields.reconstruction import files, pictures, report
+from fields.reconstruction.measures import Needs, open_measures
+from fields.scale_scores import side_by_side, to_bytes
+
+if TYPE_CHECKING:
+    from fields.fitting.radiance import RadianceFitting
+
+RESULTS, SAMPLES = "validation.jsonl", "samples"
+_ROWS = 4  # views that are shown
+_SIDE = 256  # of a shown one
+_AT_LEAST = 128  # pixels of its longer side
+
+
+class _Stopped(Exception):
+    """Somebody wants the run to end."""
+
+
+def shaded(depth: Float[Tensor, "H W"], near: float, far: float) -> Float[Tensor, "3 H W"]:
+    """Depths as a picture: white is near, black far.
+
+    Args:
+        depth: Distances.
+        near: The least of them.
+        far: The largest.
+    """
+    return repeat(((far - depth) / (far - near)).clamp(0, 1), "h w -> c h w", c=3)
+
+
+def beside(
+    target: Float[Tensor, "3 H W"], result: Float[Tensor, "3 H W"], depth: Float[Tensor, "3 H W"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A view, what was rendered, five times the difference, and the depth."""
+    times = max(1, _AT_LEAST // max(depth.shape[1:]))
+    grey = to_bytes(depth).repeat(times, axis=0).repeat(times, axis=1)
+    left, right = compared(target, result, _SIDE), side_by_side([grey], _SIDE)
+    return np.concatenate([left, np.full((len(left), 4, 3), 255, dtype=np.uint8), right], axis=1)
+
+
+def psnr_where(result: Tensor, target: Tensor, hit: Tensor) -> float:
+    """PSNR in dB of pixels.
+
+    Args:
+        result: Colours [H, W, 3] in [0, 1].
+        target: Likewise.
+        hit: Which pixels count [H, W]; nan without any.
+    """
+    return float(-10 * (result - target)[hit].double().square().mean().log10())
+
+
+class RadianceRecord:
+    """Measures a fit on test views; how these are cut into chunks of rays changes nothing.
+
+    Args:
+        num_while_training: Views that are measured where not all are.
+        chunk: Rays that are seen at once.
+        lpips_weights: As for `Needs`.
+    """
+
+    def __init__(self, num_while_training: int, chunk: int, lpips_weights: str | None = None) -> None:
+        self.num_while_training, self.chunk, self.lpips_weights = num_while_training, chunk, lpips_weights
+
+    def take(self, fitting: RadianceFitting, complete: bool) -> str | None:
+        """Measures and keeps; gives the figures in a line, or None where it gave up.
+
+        Args:
+            fitting: The fit.
+            complete: Measure all views, LPIPS too where its weights are there; else some, by what is quick.
+        """
+        views = fitting.data.test_views
+        count = len(views) if complete else min(self.num_while_training, len(views))
+        numbers = [round(n) for n in np.linspace(0, len(views) - 1, count).tolist()]
+        names = ["psnr", "ssim", "lpips"] if complete else ["psnr", "ssim"]
+        measures, missing = open_measures(names, Needs(lpips_weights=self.lpips_weights, device=str(fitting.device)))
+        shown: list[Any] = []
+        hits: dict[str, list[float]] = {}
+        try:
+            found = report.compare(views.name, self._pairs(fitting, numbers, shown, hits), measures)
+        except _Stopped:
+            return None
+        own = {name: np.array(values) for name, values in hits.items()}
+        line = {"updates": fitting.updates, "views": len(numbers), "returns": fitting.guard.restores}
+        line |= {name: _mean_and_spread(values) for name, values in (found.frames | own).items()}
+        if fitting.trainer.is_global_zero:
+            self._keep(fitting, line, shown)
+            if complete:
+                about = {"reference": views.name, "result": f"update {fitting.updates}"}
+                said = report.as_report([found], measures, missing, about)
+                said["hit_pixels"] = {name: values.tolist() for name, values in own.items()}
+                files.save(Path(fitting.trainer.default_root_dir), said, pictures.draw([found]))
+        return _words(line)
+
+    def _pairs(
+        self, fitting: RadianceFitting, numbers: Sequence[int], shown: list[Any], hits: dict[str, list[float]]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Rendered views and true ones, one by one; notes pictures, and what only hit pixels tell."""
+        views, device = fitting.data.test_views, fitting.device
+        chosen = set(np.linspace(0, len(numbers) - 1, min(_ROWS, len(numbers))).round().astype(int).tolist())
+        for place, number in enumerate(numbers):
+            if fitting.asked_to_stop():
+                raise _Stopped
+            rgb, depth = self.look(fitting.model, views, number, device)
+            target = unit_range(views.rgb[number]).to(device)
+            if views.depth is not None:
+                exact = views.depth[number].to(device)
+                hit = exact >= 0
+                hits.setdefault("psnr_hit", []).append(psnr_where(rgb, target, hit))
+                hits.setdefault("depth_error", []).append(float((depth - exact)[hit].abs().mean()))
+            result, reference = (rearrange(picture, "h w c -> c h w") for picture in (rgb, target))
+            if place in chosen:
+                shown.append(beside(reference, result, shaded(depth, views.near, views.far)))
+            yield result[None], reference[None]
+
+    def look(self, model: RadianceField, views: Views, number: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Colours [H, W, 3] in [0, 1] and depths [H, W] of a view.
+
+        Args:
+            model: The field.
+            views: How it is looked at.
+            number: Of the view.
+            device: Where the field is.
+        """
+        time = None if views.times is None else float(views.times[number])
+        where = views.c2w[number].to(device), views.size, views.focal, views.near, views.far
+        seen = render(model, *where, time, self.chunk, views.background, views.unit)
+        return seen.rgb.float().clamp(0, 1), seen.depth.float()
+
+    def _keep(self, fitting: RadianceFitting, line: dict[str, Any], shown: Sequence[np.ndarray]) -> None:
+        folder, step = Path(fitting.trainer.default_root_dir), fitting.updates
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / RESULTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        picture = sheet(shown)
+        with atomic_path(folder / SAMPLES / f"fit_{step:07d}.png") as temporary:
+            Image.fromarray(picture).save(temporary, "PNG")
+        means = {f"fit/{name}": value["mean"] for name, value in line.items() if isinstance(value, dict)}
+        for logger in fitting.trainer.loggers:
+            logger.log_metrics({name: mean for name, mean in means.items() if isinstance(mean, float)}, step=step)
+            if hasattr(logger.experiment, "add_image"):  # TensorBoard's
+                logger.experiment.add_image("target_result_error_depth", picture, step, dataformats="HWC")
+
+
+def _mean_and_spread(values: np.ndarray) -> dict[str, Any]:
+    """Over views; those whose figure is not finite (exact ones, or without hit pixels) are left out."""
+    finite = values[np.isfinite(values)]
+    mean = float(finite.mean()) if len(finite) else math.nan
+    return {"mean": report.plain(mean), "std": float(finite.std(ddof=1)) if len(finite) > 1 else None}
+
+
+def _words(line: dict[str, Any]) -> str:
+    """A measurement in a line, for the log."""
+    parts = [f"update {line['updates']}:"]
+    for name, value in line.items():
+        if isinstance(value, dict):
+            numbers = [f"{n:.4g}" if isinstance(n, float) else str(n) for n in (value["mean"], value["std"])]
+            parts.append(f"{name} {' +- '.join(numbers)}")
+    return "  ".join([*parts, f"({line['views']} views)"])
