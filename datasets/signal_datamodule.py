@@ -1,7 +1,8 @@
 """The LightningDataModules of fitting: one video, and what of it an update sees.
 
 A batch of pixels is {pixels: int64 [N], rgb: uint8 [N, 3], update: int}, one of whole frames {frames: int64 [F],
-rgb: uint8 [F, 3, H, W], update: int}; of several processes each has its part. Batches come into being on the device
+rgb: uint8 [F, 3, H, W], update: int} and, where a mask hides something, visible: bool [F, 1, H, W], with rgb black
+elsewhere; of several processes each has its part. Batches come into being on the device
 where the video fits there, else on a thread of the host that is one ahead.
 """
 
@@ -22,6 +23,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from datasets.acceptance_video import acceptance_video
+from datasets.masks import read_mask
 from datasets.memory import available_memory
 from datasets.single_signal import SingleSignal, open_video, read_signal
 from errors import InputError
@@ -73,7 +75,11 @@ class SignalDataModule(LightningDataModule):
         if self.whole_frames:
             places = range(update * total + first, update * total + first + share)
             frames = self.signal.frame_numbers(self.seed, places)
-            return {"frames": torch.tensor(frames), "rgb": self.signal.frames(frames), "update": update}
+            batch = {"frames": torch.tensor(frames), "update": update}
+            if self.signal.visible is None:
+                return batch | {"rgb": self.signal.frames(frames)}
+            rgb, visible = self.signal.seen(frames)
+            return batch | {"rgb": rgb, "visible": visible}
         pixels = self.signal.pixel_numbers((self.seed, update), range(first, first + share))
         return {"pixels": pixels, "rgb": self.signal.pixels[pixels], "update": update}
 
@@ -162,6 +168,11 @@ class VideoSignal(SignalDataModule):
         seed: Decides which pixels and frames.
         fps: Frames per second of images, which do not say.
         cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
+        mask: A picture, or a video, folder or .npy array with a picture for each frame, of the size of the video or of
+            what its frames are brought to: white is hidden and never seen in training, black is visible. None: nothing.
+        held_out: Frames that are never seen in training: "odd" for every other one, of which the field knows nothing,
+            as it is built for the even ones; or a list of numbers, of a field that is built for all. None: none.
+        truth_known: What a mask hides is what should stand there, and is measured against; false: it is damage.
     """
 
     def __init__(
@@ -175,16 +186,27 @@ class VideoSignal(SignalDataModule):
         seed: int = 0,
         fps: float = 25.0,
         cache_dir: str | Path | None = None,
+        mask: str | Path | None = None,
+        held_out: str | Sequence[int] | None = None,
+        truth_known: bool = True,
     ) -> None:
         super().__init__(batch_size, batch_frames, seed)
         if size is not None and len(size) != 2:
             raise InputError(f"data.size {list(size)}: give height and width")
         self.path, self.first, self.num_frames, self.size = path, first, num_frames, size
         self.fps, self.cache_dir = fps, cache_dir
+        self.mask, self.held_out, self.truth_known = mask, held_out, truth_known
 
     def collect(self) -> SingleSignal:
         name, source = open_video(self.path, self.fps, self.cache_dir)
-        return read_signal(name, source, self.first, self.num_frames, self.size)
+        signal = read_signal(name, source, self.first, self.num_frames, self.size)
+        signal.truth_known = self.truth_known
+        if self.held_out is not None:
+            signal.hold_out(self.held_out)
+        if self.mask is not None:
+            whole = (len(source), *source.size)
+            signal.hide(read_mask(self.mask, signal.size, whole, self.first, self.cache_dir), str(self.mask))
+        return signal
 
 
 class SyntheticSignal(SignalDataModule):

@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Int64, UInt8
+from jaxtyping import Bool, Int64, UInt8
 from PIL import Image
 from torch import Tensor
 
 from datasets.index import scan
 from datasets.memory import available_memory, gigabytes
 from datasets.sources import Source
+from datasets.visibility import Visible
 from errors import InputError
 
 _WORD, _GOLDEN = 2**64, 0x9E3779B97F4A7C15
@@ -67,9 +68,23 @@ class SingleSignal:
         name: For messages.
         fps: Frames per second.
 
+    Attributes:
+        size: Frames, height and width.
+        visible: What of it is seen; None: all.
+        every: The field that is fitted counts every so-manieth frame: 2 where odd ones are held out.
+        held_out: Numbers of frames that are kept for measuring, and never seen.
+        mask: What a mask hides, those frames apart; None: nothing.
+        truth_known: Whether what a mask hides is what should stand there.
+
     Raises:
         InputError: It has fewer than two frames.
     """
+
+    visible: Visible | None = None
+    every: int = 1
+    held_out: tuple[int, ...] = ()
+    mask: Bool[Tensor, "F H W"] | None = None
+    truth_known: bool = True
 
     def __init__(self, frames: UInt8[Tensor, "F 3 H W"], name: str = "video", fps: float = 25.0) -> None:
         if len(frames) < 2:
@@ -81,40 +96,101 @@ class SingleSignal:
     @property
     def num_bytes(self) -> int:
         """Memory that it takes."""
-        return self.pixels.numel()
+        return self.pixels.numel() + (0 if self.visible is None else self.visible.num_bytes)
+
+    @property
+    def field_size(self) -> tuple[int, int, int]:
+        """Frames, height and width that a field is built for: frame ``every * k`` is its frame k."""
+        return (-(-self.size[0] // self.every), *self.size[1:])
+
+    def hide(self, hidden: Bool[Tensor, "F H W"], what: str) -> None:
+        """Keeps pixels from training, in addition to frames that are held out.
+
+        Args:
+            hidden: Which.
+            what: For messages: where the mask comes from.
+
+        Raises:
+            InputError: Nothing is hidden, or nothing left to be seen.
+        """
+        if not hidden.any():
+            raise InputError(f"{what}: hides no pixel: what is white in it is hidden; leave it out to fit to all")
+        self.mask = hidden
+        self._see(hidden | self.visible.hidden if self.visible is not None else hidden, what)
+
+    def hold_out(self, frames: Sequence[int] | str) -> None:
+        """Keeps frames from training.
+
+        Args:
+            frames: Their numbers; or "odd", for every other one, where the field counts the others alone.
+
+        Raises:
+            InputError: There are no such frames, or fewer than two others.
+        """
+        total = self.size[0]
+        if isinstance(frames, str) and frames != "odd":
+            raise InputError(f"data.held_out: {frames!r}: give odd, or a list of numbers of frames")
+        numbers = range(1, total, 2) if isinstance(frames, str) else sorted(set(frames))
+        if not numbers or not 0 <= numbers[0] <= numbers[-1] < total:
+            raise InputError(f"data.held_out: {list(numbers)}: give numbers of frames from 0 to {total - 1}")
+        if total - len(numbers) < 2:
+            raise InputError(f"data.held_out: of {total} frames {len(numbers)} are held out: leave at least two")
+        hidden = torch.zeros(total, dtype=torch.bool)
+        hidden[list(numbers)] = True
+        self.every, self.held_out = (2 if isinstance(frames, str) else 1), tuple(numbers)
+        self._see(hidden[:, None, None].expand(self.size), "data.held_out")
+
+    def _see(self, hidden: Bool[Tensor, "F H W"], what: str) -> None:
+        try:
+            self.visible = Visible(hidden)
+        except InputError as error:
+            raise InputError(f"{what}: {error}") from error
 
     def to(self, device: torch.device) -> SingleSignal:
         """Moves it; gives itself."""
         self.pixels = self.pixels.to(device)
+        self.visible = None if self.visible is None else self.visible.to(device)
         return self
 
     def pixel_numbers(self, key: Sequence[int], numbers: range) -> Int64[Tensor, " N"]:
-        """Pixels drawn evenly, with repetition, counted frame by frame and row by row.
+        """Pixels drawn evenly of those that are seen, with repetition, counted frame by frame and row by row.
 
         Args:
             key: (seed, update).
             numbers: Which draws: the part of this process.
         """
         order = torch.arange(numbers.start, numbers.stop, device=self.pixels.device)
-        return draws(key, order) % len(self.pixels)
+        if self.visible is None:
+            return draws(key, order) % len(self.pixels)
+        return self.visible.pixels(draws(key, order) % self.visible.count)
 
     def frame_numbers(self, seed: int, numbers: range) -> list[int]:
-        """Frames in an order in which each comes once before any comes again; a new order each time.
+        """Frames in an order in which each that is seen comes once before any comes again; a new order each time.
 
         Args:
             seed: Of the orders.
             numbers: Which places of the endless row of them.
         """
-        count, found = self.size[0], []
+        seen, found = range(self.size[0]) if self.visible is None else self.visible.frames, []
+        count = len(seen)
         for number in numbers:
             epoch, place = divmod(number, count)
-            found.append(int(draws((seed, epoch), torch.arange(count)).argsort(stable=True)[place]))
+            found.append(seen[int(draws((seed, epoch), torch.arange(count)).argsort(stable=True)[place])])
         return found
 
     def frames(self, numbers: Sequence[int]) -> UInt8[Tensor, "F 3 H W"]:
         """Frames by number, in the order given."""
         pixels = rearrange(self.pixels, "(f h w) c -> f c h w", f=self.size[0], h=self.size[1])
         return pixels[list(numbers)].contiguous()
+
+    def seen(self, numbers: Sequence[int]) -> tuple[UInt8[Tensor, "F 3 H W"], Bool[Tensor, "F 1 H W"]]:
+        """Frames by number, black where they are hidden, and where they are not.
+
+        Args:
+            numbers: Of the frames; something is hidden.
+        """
+        visible = self.visible.seen(numbers)[:, None]
+        return self.frames(numbers) * visible, visible
 
 
 def open_video(path: str | Path, fps: float, cache_dir: str | Path | None = None) -> tuple[str, Source]:

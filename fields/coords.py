@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from errors import InputError
@@ -52,11 +52,25 @@ def checked_window(window: Sequence[int] | None, size: Sequence[int]) -> tuple[i
     return y0, x0, y1, x1
 
 
-def _centres(start: int, stop: int, n: int, device: Device, low: float, high: float) -> Float32[Tensor, " N"]:
+def at_index(
+    index: Float[Tensor, "*N"] | Int64[Tensor, "*N"], n: int, span: tuple[float, float] = (-1.0, 1.0)
+) -> Float32[Tensor, "*N"]:
+    """Where elements of an axis are: centres of n equal cells; fractions lie between them.
+
+    Args:
+        index: From 0 on.
+        n: Number of cells, at least 1.
+        span: Ends of the axis.
+    """
     # Element by element, so a part equals the whole's. Rounded as LIIF rounds: where its areas vanish, at a point
     # on the centre of a latent at the border, the last bit decides its weights.
+    low, high = span
     radius = (high - low) / (2 * n)
-    return low + radius + (2 * radius) * torch.arange(start, stop, device=device).float()
+    return low + radius + (2 * radius) * index.float()
+
+
+def _centres(start: int, stop: int, n: int, device: Device, low: float, high: float) -> Float32[Tensor, " N"]:
+    return at_index(torch.arange(start, stop, device=device), n, (low, high))
 
 
 def centres(n: int, device: Device = None, span: tuple[float, float] = (-1.0, 1.0)) -> Float32[Tensor, " N"]:

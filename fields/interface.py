@@ -16,6 +16,7 @@ Shape legend
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -67,6 +68,11 @@ class VideoField(Protocol):
 
 # An image field answers the same call: it is a video that stands still.
 ImageField = VideoField
+
+
+def can_blend_time(field: object) -> bool:
+    """Whether a field's ``render`` takes ``blend_time``, for moments between frames."""
+    return "blend_time" in signature(field.render).parameters
 
 
 def _grid_ids(module: nn.Module) -> set[int]:

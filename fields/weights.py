@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -203,6 +204,9 @@ def _of_checkpoint(path: Path) -> StoredField:
     counters = checkpoint.get("counters")
     updates = counters.get("updates") if isinstance(counters, dict) else None
     facts = {"updates": updates} if type(updates) is int and updates >= 0 else {}
+    signal = checkpoint.get("signal")
+    fps = signal.get("fps") if isinstance(signal, dict) else None
+    facts |= {"fps": fps} if isinstance(fps, float) and 0 < fps < math.inf else {}
     return StoredField(path, node, tensors, facts)
 
 

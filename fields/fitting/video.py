@@ -14,28 +14,40 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor, nn
 
 from datasets.signal_datamodule import SignalDataModule
 from errors import InputError
-from fields.coords import centres
+from fields.coords import at_index, centres
 from fields.fitting.base import Fit
 from fields.fitting.record import FitRecord
 from fields.interface import CHUNK
 from fields.nerv_training import nerv_loss
 
 
-def points_of(pixels: Int64[Tensor, " N"], size: tuple[int, int, int]) -> Float32[Tensor, "N 3"]:
+def moments_of(frames: Int64[Tensor, " F"], total: int, every: int = 1) -> Float32[Tensor, " F"]:
+    """When frames are, on the clock of a field that counts every so-manieth of them: others lie between its frames.
+
+    Args:
+        frames: Their numbers.
+        total: Frames of the video.
+        every: Frame ``every * k`` is frame k of the field, which has as many as that gives.
+    """
+    return at_index(frames / every, -(-total // every))
+
+
+def points_of(pixels: Int64[Tensor, " N"], size: tuple[int, int, int], every: int = 1) -> Float32[Tensor, "N 3"]:
     """Places (t, y, x) of pixels, bit for bit those that are rendered.
 
     Args:
         pixels: Their numbers, counted frame by frame and row by row.
         size: Frames, height and width.
+        every: As for `moments_of`.
     """
     row = pixels // size[2]
-    numbers = (row // size[1], row % size[1], pixels % size[2])
-    return torch.stack([centres(n, pixels.device)[k] for n, k in zip(size, numbers, strict=True)], dim=1)
+    y, x = (centres(n, pixels.device)[k] for n, k in ((size[1], row % size[1]), (size[2], pixels % size[2])))
+    return torch.stack([moments_of(row // size[1], size[0], every), y, x], dim=1)
 
 
 def from_bytes(values: Tensor) -> Tensor:
@@ -43,11 +55,28 @@ def from_bytes(values: Tensor) -> Tensor:
     return values.float() / 127.5 - 1
 
 
+def frame_loss(
+    result: Float[Tensor, "F 3 H W"], target: Float[Tensor, "F 3 H W"], visible: Bool[Tensor, "F 1 H W"] | None = None
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """The loss of NeRV's authors, and the mean squared error, of what is visible.
+
+    Args:
+        result: In [-1, 1].
+        target: In [-1, 1].
+        visible: What counts, at least one pixel; None: all. The rest is black in both.
+    """
+    if visible is None:
+        return nerv_loss((result + 1) / 2, (target + 1) / 2), F.mse_loss(result.detach(), target)
+    error = (visible * (result.detach() - target)).square().mean() / visible.float().mean()
+    return nerv_loss(visible * ((result + 1) / 2), visible * ((target + 1) / 2)), error
+
+
 class FieldFitting(Fit):
     """Fits a field to a video by AdamW with a rate that falls along a cosine, as NVP does.
 
     A field of points learns colours of random pixels by their squared error; one of whole frames (NeRV) learns these
-    by the loss of its authors. A fit that collapses goes back to its last good state at half the rate, three times.
+    by the loss of its authors. What the data hide has no part in either. A fit that collapses goes back to its last
+    good state at half the rate, three times.
 
     Args:
         model: What is fitted, built for frames, height and width: a config names the class and all arguments but the
@@ -91,19 +120,24 @@ class FieldFitting(Fit):
         if not isinstance(data, SignalDataModule):
             raise InputError("data: fitting needs one video: give datasets.signal_datamodule.VideoSignal")
         data.setup("fit")
-        size = data.signal.size
+        size = data.signal.field_size
         what = "{} frames of {}x{}".format(*size)
         remedy = "give smaller grids, or fewer frames by data.num_frames"
         self.build(partial(self.make, size), what, remedy, size=list(size))
         data.whole_frames = hasattr(self.model, "frames")
 
     def loss(self, batch: dict[str, Any]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        target = from_bytes(batch["rgb"])
+        target, signal = from_bytes(batch["rgb"]), self.data.signal
         if "frames" not in batch:
-            error = F.mse_loss(self.model(points_of(batch["pixels"], self.data.signal.size)).float(), target)
+            error = F.mse_loss(self.model(points_of(batch["pixels"], signal.size, signal.every)).float(), target)
             return error, error.detach()
-        frames = self.model.frames(centres(self.data.signal.size[0], target.device)[batch["frames"]]).float()
-        return nerv_loss((frames + 1) / 2, (target + 1) / 2), F.mse_loss(frames.detach(), target)
+        moments = moments_of(batch["frames"], signal.size[0], signal.every)
+        return frame_loss(self.model.frames(moments).float(), target, batch.get("visible"))
 
     def measure(self, complete: bool) -> str | None:
         return self.record.take(self, complete, self.asked_to_stop)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        signal = self.data.signal
+        checkpoint["signal"] = {"fps": float(signal.fps) / signal.every}  # of the field's own frames

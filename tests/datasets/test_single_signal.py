@@ -115,3 +115,51 @@ def test_a_video_too_large_for_memory_is_refused_before_it_is_read() -> None:
     check_memory("video", (10, 8, 8), available=2 * 1920)
     with pytest.raises(InputError, match=r"10 frames of 8x8 take .* give data\.num_frames"):
         check_memory("video", (10, 8, 8), available=2 * 1920 - 1)
+
+
+def test_only_what_is_seen_is_drawn() -> None:
+    signal, plain = (SingleSignal(acceptance_video(6, (5, 7))) for _ in range(2))
+    hidden = torch.rand(6, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.4
+    hidden[3] = True
+    signal.hide(hidden, "mask")
+    found = signal.pixel_numbers((3, 9), range(2000))
+    seen = (~hidden).flatten().nonzero()[:, 0]
+    assert torch.equal(found, seen[draws((3, 9), torch.arange(2000)) % len(seen)])
+    assert set(found.tolist()) == set(seen.tolist())
+    assert sorted(signal.frame_numbers(0, range(5))) == [0, 1, 2, 4, 5]
+    rgb, visible = signal.seen([2, 0])
+    assert torch.equal(visible[:, 0], ~hidden[[2, 0]])
+    assert torch.equal(rgb, plain.frames([2, 0]) * visible)
+    assert signal.num_bytes > plain.num_bytes
+
+
+def test_odd_frames_are_held_out_of_a_field_of_the_even_ones() -> None:
+    for total in (5, 6):
+        signal = SingleSignal(acceptance_video(total, (3, 4)))
+        signal.hold_out("odd")
+        assert (signal.held_out, signal.every) == (tuple(range(1, total, 2)), 2)
+        assert signal.field_size == (3, 3, 4) and signal.size == (total, 3, 4)
+        assert set((signal.pixel_numbers((0, 0), range(1000)) // 12).tolist()) == {0, 2, 4}
+
+
+def test_a_list_of_frames_is_held_out_of_a_field_of_all_beside_a_mask() -> None:
+    signal = SingleSignal(acceptance_video(5, (3, 4)))
+    signal.hold_out([3, 1, 3])
+    hidden = torch.zeros(5, 3, 4, dtype=torch.bool)
+    hidden[:, 1] = True
+    signal.hide(hidden, "mask")
+    assert (signal.held_out, signal.every, signal.field_size) == ((1, 3), 1, (5, 3, 4))
+    hidden[[1, 3]] = True
+    assert torch.equal(signal.visible.hidden, hidden)
+
+
+@pytest.mark.parametrize("frames", ["even", [], [-1], [5], [0, 1, 2, 3]])
+def test_frames_that_cannot_be_held_out_are_refused(frames: str | list[int]) -> None:
+    with pytest.raises(InputError, match="held_out"):
+        SingleSignal(acceptance_video(5, (3, 4))).hold_out(frames)
+
+
+def test_masks_that_leave_all_or_nothing_are_refused() -> None:
+    for value, words in ((False, "hides no pixel"), (True, "hides all pixels")):
+        with pytest.raises(InputError, match=f"a.png: {words}"):
+            SingleSignal(acceptance_video(2, (3, 4))).hide(torch.full((2, 3, 4), value), "a.png")
