@@ -1,8 +1,9 @@
 """A fitted field as one file, and the field of such a file.
 
-Grids become bytes (see `fields.quantisation`) and these pictures or videos; all other tensors are kept as numbers. The
-file holds all that the field is made from: the node of its class, the range of every grid, every tensor. Only classes
-of this room are built (see `fields.nodes`).
+Grids become bytes (see `fields.quantisation`) and these pictures or videos; what a field trains in steps becomes the
+numbers of these (see `fields.codec.symbols`); all other tensors are kept as numbers. The file holds all that the field
+is made from: the node of its class, the range of every grid, every tensor. Only classes of this room are built (see
+`fields.nodes`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from datasets.memory import available_memory, gigabytes
 from errors import InputError
 from fields.codec.container import Contents, Part, from_bytes, overhead, to_bytes
 from fields.codec.pictures import FORMS, are_pictures, read_pictures, write_pictures
+from fields.codec.symbols import FORM, Quantiser, from_steps, quantisers, read_symbols, to_steps, write_symbols
 from fields.codec.tensors import DTYPES, Cut, LevelsCut, VolumeCut, from_numbers, grid_cuts, to_numbers
 from fields.nodes import build
 from fields.weights import StoredField, build_field
@@ -38,7 +40,8 @@ class Settings:
         crf: Constant rate factor of HEVC for volumes, 0 to 51, the smaller the better; None is PNG.
         group: Slices of a volume in one video, of which the first alone is coded by itself; 1 is all of them.
         precision: Of weights that are no grid, "float32" or "float16"; what was not trained is never rounded.
-        quantised: Grids are stored as bytes; else as numbers like the rest, exactly with "float32".
+        quantised: Grids are stored as bytes, and what is trained in steps as their numbers; else as numbers like the
+            rest, exactly with "float32".
     """
 
     quality: int | None = None
@@ -72,11 +75,14 @@ def encode(stored: StoredField, settings: Settings) -> bytes:
     """
     field = build_field(stored)
     grids = grid_cuts(field, settings.group) if settings.quantised else {}
+    stepped = quantisers(field) if settings.quantised else {}
     trained = dict(field.named_parameters())  # frequencies and the like are not rounded
     parts: list[Part] = []
     for name, tensor in field.state_dict().items():
         if name in grids:
             parts += _grid_parts(name, tensor, grids[name], settings)
+        elif name in stepped:
+            parts.append(_symbols_part(name, tensor, stepped[name]))
         else:
             form = _form_of(name, tensor, settings.precision if name in trained else "float32")
             parts.append(Part(name, 0, form, to_numbers(tensor, form, name)))
@@ -113,6 +119,7 @@ class OpenedField:
         like: Its tensors, without memory.
         parts: By the tensors that they belong to, then by number.
         grids: How grids are cut.
+        quantisers: What parameters go through that are trained in steps.
     """
 
     path: Path
@@ -121,6 +128,7 @@ class OpenedField:
     like: dict[str, Tensor]
     parts: dict[str, dict[int, Part]]
     grids: dict[str, LevelsCut | VolumeCut]
+    quantisers: dict[str, Quantiser]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -129,7 +137,7 @@ class OpenedField:
 
     def in_pieces(self, name: str) -> bool:
         """Whether a tensor is a grid that was quantised."""
-        return name in self.grids and self.parts[name][0].form not in DTYPES
+        return name in self.grids and self.parts[name][0].form not in (*DTYPES, FORM)
 
     def tensor(self, name: str) -> Tensor:
         """A tensor, decoded.
@@ -140,6 +148,9 @@ class OpenedField:
         if not self.in_pieces(name):
             part, shape = self.parts[name][0], self.like[name].shape
             with _named(self.path, name):
+                if part.form == FORM:
+                    steps, scale = read_symbols(part.data, shape, self.quantisers[name])
+                    return from_steps(steps, scale, self.quantisers[name]).to(self.like[name].dtype)
                 return from_numbers(part.data, part.form, shape).to(self.like[name].dtype)
         cut = self.grids[name]
         return cut.join(self.stacks(name, range(len(cut.pieces()))), *self.ends(name)).to(self.like[name].dtype)
@@ -167,10 +178,11 @@ def open_coded(data: bytes, path: Path) -> OpenedField:
     parts, like, grids = _by_name(contents, path), field.state_dict(), grid_cuts(field, contents.group)
     if more := set(parts) - set(like):
         raise InputError(f"{path}: {min(more)[:80]!a} is no tensor of its field: write the file again")
+    stepped = quantisers(field)
     for name in like:
         with _named(path, name):
-            _check_parts(parts.get(name, {}), grids.get(name))
-    return OpenedField(path, contents, field, dict(like), parts, grids)
+            _check_parts(parts.get(name, {}), grids.get(name), name in stepped)
+    return OpenedField(path, contents, field, dict(like), parts, grids, stepped)
 
 
 def describe(data: bytes, path: Path) -> dict[str, Any]:
@@ -185,7 +197,7 @@ def describe(data: bytes, path: Path) -> dict[str, Any]:
     """
     contents = from_bytes(data, path)
     field = _empty(contents, path)
-    if unknown := {part.form for part in contents.parts} - {*FORMS, *DTYPES, RANGES}:
+    if unknown := {part.form for part in contents.parts} - {*FORMS, *DTYPES, FORM, RANGES}:
         raise InputError(f"{path}: form {min(unknown)[:20]!a} is none of this format: write the file again")
     spent: Counter[str] = Counter()
     for part in contents.parts:
@@ -212,6 +224,13 @@ def _form_of(name: str, tensor: Tensor, precision: str) -> str:
     if own not in DTYPES:
         raise InputError(f"{name}: {own} is no type of numbers that can be stored: give a field of float32")
     return own
+
+
+def _symbols_part(name: str, tensor: Tensor, quantiser: Quantiser) -> Part:
+    try:
+        return Part(name, 0, FORM, write_symbols(*to_steps(tensor.float(), quantiser)))
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
 
 
 def _grid_parts(name: str, tensor: Tensor, cut: LevelsCut | VolumeCut, settings: Settings) -> Iterator[Part]:
@@ -268,9 +287,9 @@ def _by_name(contents: Contents, path: Path) -> dict[str, dict[int, Part]]:
     return found
 
 
-def _check_parts(parts: Mapping[int, Part], cut: LevelsCut | VolumeCut | None) -> None:
+def _check_parts(parts: Mapping[int, Part], cut: LevelsCut | VolumeCut | None, stepped: bool) -> None:
     """Whether a tensor is there at once, or in all the pieces of a grid."""
-    if sorted(parts) == [0] and parts[0].form in DTYPES:
+    if sorted(parts) == [0] and (parts[0].form in DTYPES or (stepped and parts[0].form == FORM)):
         return
     count = len(cut.pieces()) if cut else 0
     if not count or sorted(parts) != list(range(count + 1)) or parts[count].form != RANGES:
