@@ -17,7 +17,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from command_line import Parser
 from errors import clear_errors
-from generate_options import ClipOptions, ClipsOptions, FramesOptions
+from generate_options import ClipOptions, ClipsOptions, FramesOptions, PlaybackOptions
 
 What = Literal["content", "motion"]
 
@@ -264,6 +264,22 @@ def upscale(
     command.upscale(source, ckpt, out, how, device, overwrite=overwrite)
 
 
+def render(ckpt: str, out: str = "out.mp4", **options: Any) -> None:
+    """A fitted field of a video at any size and any rate: enlarged, or in slow motion.
+
+    example: python generate.py render --ckpt runs/nvp_small --out large.mp4 --scale 2 --slow 4
+
+    Args:
+        ckpt: A run folder, a folder or file of weights, or a file of `python -m fields.codec`.
+        out: A file name (.mp4, .webm, .gif, .webp, .npy, ..., .png for one frame); without such an end, a folder of
+            png files.
+        **options: See `PlaybackOptions`.
+    """
+    from fields.playback import command
+
+    command.render(ckpt, out, PlaybackOptions(**options))
+
+
 def orbit(
     ckpt: str,
     out: str = "orbit.mp4",
@@ -316,6 +332,7 @@ ACTIONS = {
     "xt": xt,
     "export": export,
     "upscale": upscale,
+    "render": render,
     "orbit": orbit,
 }
 

@@ -147,6 +147,53 @@ class FramesOptions(Options, Several):
         Several.__post_init__(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlaybackOptions:
+    """Which frames of a fitted video are drawn, and at which size; None: as the video has them.
+
+    Args:
+        scale: How many times larger than the video frames are, such as 2 or 3.7.
+        size: Width and height instead, such as 1920x1080.
+        window: Show a part alone: top, left, bottom and right in pixels of the result, such as 0,0,64,128.
+        fps: Frames per second of the file; those between frames of the video are drawn, not blended.
+        speed: 1 is natural, 0.25 slow motion.
+        slow: How many times longer everything takes, in place of speed.
+        start: Moment of the first frame, in seconds of the video.
+        seconds: Length of the file. None: to the end of the video.
+        num_frames: Length of the file, in frames of it, in place of seconds.
+        data_fps: Frames per second of the video. None: as the checkpoint says.
+        crf: Quality of mp4, webm and webp, 0 is best. None: hardly to be told from the frames.
+        device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
+        overwrite: Whether to replace a file that was made with other settings; one made with the same is kept.
+    """
+
+    scale: float | None = None
+    size: str | None = None
+    window: str | None = None
+    fps: float | None = None
+    speed: float | None = None
+    slow: float | None = None
+    start: float = 0.0
+    seconds: float | None = None
+    num_frames: int | None = None
+    data_fps: float | None = None
+    crf: int | None = None
+    device: str = "auto"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("fps", "speed", "slow", "seconds", "data_fps"):
+            _positive(key, getattr(self, key))
+        _finite("start", self.start)
+        if self.start < 0:
+            raise InputError(f"start: {self.start:g}: a video begins at 0: give a moment from there on, in seconds")
+        if self.num_frames is not None:
+            _count("num_frames", self.num_frames)
+        for one, other in (("speed", "slow"), ("seconds", "num_frames")):
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise InputError(f"{one}: {other} is given as well: give one of the two")
+
+
 def _positive(key: str, value: float | None) -> None:
     if value is not None and not 0 < value < math.inf:
         raise InputError(f"{key}: {value:g}: give a number above 0")

@@ -97,6 +97,11 @@ class NVP(nn.Module):
         self.modulator = LatentModulator(self.feature_dim, (width,) * depth)
         self.synthesiser = Siren(1, 3, (width,) * depth, omega_first=30.0, omega=1.0, bias_like_weights=True)
 
+    @property
+    def num_slices(self) -> int:
+        """Slices of the volume along time, of which each has to see a frame."""
+        return len(self.sparse.embeddings)
+
     def forward(self, coords: Float[Tensor, "N 3"], blend_time: bool = False) -> Float[Tensor, "N 3"]:
         """Colours at points, nominally in [-1, 1].
 

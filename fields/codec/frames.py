@@ -33,6 +33,7 @@ class CodedVideo:
 
     Attributes:
         field: The field; of an NVP, slices not in ``decoded`` are zeros as yet.
+        facts: Plain values: what is known of how it was made.
         decoded: Numbers of the groups that were.
 
     Raises:
@@ -44,6 +45,7 @@ class CodedVideo:
         self._waits = isinstance(self._opened.field, NVP) and self._opened.in_pieces(_VOLUME)
         state = {name: self._start(name, like) for name, like in self._opened.like.items()}
         self.field = build_field(StoredField(path, self._opened.contents.node, state, self._opened.facts))
+        self.facts = self._opened.facts
         self.decoded: set[int] = set()
 
     def render(

@@ -12,28 +12,35 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+import torch
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
 from fields.scale_scores import side_by_side, to_bytes
 
 GAIN = 5.0  # of errors, which would hardly be seen
+HIDDEN = (1.0, 0.0, 1.0)  # colour of what was not seen
 _AT_LEAST = 128  # pixels of the longer side
 
 
 def compared(
-    target: Float[Tensor, "3 H W"], result: Float[Tensor, "3 H W"], side: int = 512
+    target: Float[Tensor, "3 H W"],
+    result: Float[Tensor, "3 H W"],
+    side: int = 512,
+    visible: Bool[Tensor, "H W"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A frame, what became of it, and five times the absolute difference.
+    """A frame, what became of it, and five times the absolute difference; before them what of it was seen.
 
     Args:
         target: In [0, 1].
         result: In [0, 1].
         side: Of larger frames the middle is shown; the pixels of small ones are magnified.
+        visible: What was seen, the rest is magenta; None: all, which is not shown.
     """
     times = max(1, _AT_LEAST // max(target.shape[1:]))
-    shown = [to_bytes(frame) for frame in (target, result, GAIN * (result - target).abs())]
+    seen = [] if visible is None else [torch.where(visible, target, target.new_tensor(HIDDEN)[:, None, None])]
+    shown = [to_bytes(frame) for frame in (*seen, target, result, GAIN * (result - target).abs())]
     return side_by_side([image.repeat(times, axis=0).repeat(times, axis=1) for image in shown], side)
 
 

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
-from datasets.files import atomic_path
-from fields.coords import centres
+from datasets.files import atomic_path, write_json
 from fields.fitting.pictures import add_moving, compared, moving, sheet
+from fields.fitting.regions import Regions, draw
 from fields.reconstruction import files, frames, pictures, report
 from fields.reconstruction.measures import Measure, Needs, open_measures
 
 if TYPE_CHECKING:
     from fields.fitting.video import FieldFitting
 
-RESULTS, SAMPLES = "validation.jsonl", "samples"
+RESULTS, SAMPLES, REGIONS = "validation.jsonl", "samples", "regions.json"
 _TOGETHER = 2**21  # pixels of frames that are measured together
 _ROWS, _MOVING = 3, 48  # frames that are shown
 _SIDE = 256  # of a moving one
@@ -60,19 +59,37 @@ class FitRecord:
         count = total if all_frames else min(self.num_while_training, total)
         numbers = [round(n) for n in np.linspace(0, total - 1, count).tolist()]
         shown: dict[int, Any] = {}
+        regions = None if fitting.data.signal.visible is None else Regions(fitting.data.signal)
         try:
-            found, measures, missing = self.measure(fitting, numbers, all_frames, shown, asked_to_stop)
+            found, measures, missing = self.measure(fitting, numbers, all_frames, shown, asked_to_stop, regions)
         except _Stopped:
             return None
         counts = {"updates": fitting.updates, "frames": len(numbers), "returns": fitting.guard.restores}
-        line = {**counts, **_figures(found)}
+        figures = _figures(found) if fitting.data.signal.truth_known else {}  # else they would be of damage
+        if regions is not None:
+            figures |= regions.figures(found.frames.get("ssim"), numbers)
+        line = {**counts, **figures}
         if fitting.trainer.is_global_zero:
             self._keep(fitting, line, shown)
             if all_frames:
-                about = {"reference": fitting.data.signal.name, "result": f"update {fitting.updates}"}
-                folder = Path(fitting.trainer.default_root_dir)
-                files.save(folder, report.as_report([found], measures, missing, about), pictures.draw([found]))
+                self._keep_all(fitting, found, measures, missing, regions)
         return _words(line)
+
+    def _keep_all(
+        self,
+        fitting: FieldFitting,
+        found: report.Reconstruction,
+        measures: list[Measure],
+        missing: dict[str, str],
+        regions: Regions | None,
+    ) -> None:
+        """Keeps the figures of every frame."""
+        folder = Path(fitting.trainer.default_root_dir)
+        if fitting.data.signal.truth_known:
+            about = {"reference": fitting.data.signal.name, "result": f"update {fitting.updates}"}
+            files.save(folder, report.as_report([found], measures, missing, about), pictures.draw([found]))
+        if regions is not None:
+            write_json(folder / REGIONS, {"updates": fitting.updates, **regions.record()})
 
     def measure(
         self,
@@ -81,6 +98,7 @@ class FitRecord:
         all_measures: bool,
         shown: dict[int, Any],
         asked_to_stop: Callable[[], bool],
+        regions: Regions | None = None,
     ) -> tuple[report.Reconstruction, list[Measure], dict[str, str]]:
         """Figures of every frame.
 
@@ -90,29 +108,36 @@ class FitRecord:
             all_measures: LPIPS, too.
             shown: Gets pictures of some of them, by their places among the numbers.
             asked_to_stop: Whether to give up.
+            regions: Gets figures of parts of the frames.
         """
         names = ["psnr", "ssim", "lpips"] if all_measures else ["psnr", "ssim"]
         needs = Needs(lpips_weights=self.lpips_weights, device=str(fitting.device))
         measures, missing = open_measures(names, needs)
-        pairs = self._pairs(fitting, numbers, shown, asked_to_stop)
+        pairs = self._pairs(fitting, numbers, shown, asked_to_stop, regions)
         return report.compare(fitting.data.signal.name, pairs, measures), measures, missing
 
     def _pairs(
-        self, fitting: FieldFitting, numbers: Sequence[int], shown: dict[int, Any], asked_to_stop: Callable[[], bool]
+        self,
+        fitting: FieldFitting,
+        numbers: Sequence[int],
+        shown: dict[int, Any],
+        asked_to_stop: Callable[[], bool],
+        regions: Regions | None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         signal, device = fitting.data.signal, fitting.device
-        total, *size = signal.size
-        together = max(1, _TOGETHER // (size[0] * size[1]))
+        together = max(1, _TOGETHER // (signal.size[1] * signal.size[2]))
         chosen = set(np.linspace(0, len(numbers) - 1, min(_MOVING, len(numbers))).round().astype(int).tolist())
         for start in range(0, len(numbers), together):
             if asked_to_stop():
                 raise _Stopped
             part = list(numbers[start : start + together])
-            moments = centres(total, device)[torch.tensor(part, device=device)]
-            result = frames.from_symmetric(fitting.model.render(moments, tuple(size), chunk=self.chunk).float())
+            result = frames.from_symmetric(draw(fitting.model, signal, part, self.chunk, device).float())
             target = frames.from_bytes(signal.frames(part)).to(device)
+            if regions is not None:
+                regions.add(part, result, target)
             for place in chosen & set(range(start, start + len(part))):
-                shown[place] = compared(target[place - start], result[place - start], _SIDE)
+                visible = None if signal.visible is None else signal.visible.seen([numbers[place]])[0].to(device)
+                shown[place] = compared(target[place - start], result[place - start], _SIDE, visible)
             yield result, target
 
     def _keep(self, fitting: FieldFitting, line: dict[str, Any], shown: dict[int, Any]) -> None:

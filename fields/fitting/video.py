@@ -125,6 +125,12 @@ class FieldFitting(Fit):
         remedy = "give smaller grids, or fewer frames by data.num_frames"
         self.build(partial(self.make, size), what, remedy, size=list(size))
         data.whole_frames = hasattr(self.model, "frames")
+        seen = data.signal.size[0] - len(data.signal.held_out)
+        if data.signal.held_out and getattr(self.model, "num_slices", 0) > seen:
+            raise InputError(
+                f"model.model.sparse_shape: {self.model.num_slices} slices of {seen} frames, as the others are held "
+                f"out: slices that see no frame learn nothing: give at most {seen} slices"
+            )
 
     def loss(self, batch: dict[str, Any]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         target, signal = from_bytes(batch["rgb"]), self.data.signal
