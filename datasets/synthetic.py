@@ -262,3 +262,25 @@ def _colours(hues: Sequence[float], saturation: float, values: Sequence[float]) 
     distance = np.abs(np.asarray(hues)[:, None] * 6 + np.array([0, 4, 2])) % 6
     full = np.clip(np.abs(distance - 3) - 1, 0, 1)
     return (np.asarray(values)[:, None] * (1 - saturation * (1 - full))).astype(np.float32)
+
+
+def waves_checker_disc(size: tuple[int, int] = (64, 64)) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture that fields are compared on: crossing waves, a chequered ground under half of it, a bright disc.
+
+    Args:
+        size: Height and width in pixels, at least 2 each.
+
+    Raises:
+        InputError: It would be smaller.
+    """
+    if min(size) < 2:
+        raise InputError(f"size {size[0]}x{size[1]}: give at least 2 pixels on each side")
+    v, u = ((np.arange(side) + 0.5) / side for side in size)
+    v = v[:, None]
+    red = 0.5 + 0.25 * np.sin(2 * np.pi * 5 * u) + 0.25 * np.sin(2 * np.pi * 3 * v)
+    green = 0.5 + 0.5 * np.sin(2 * np.pi * (4 * u + 7 * v))
+    blue = (np.floor(8 * u) + np.floor(8 * v)) % 2
+    picture = np.stack(np.broadcast_arrays(red, green, blue), axis=-1)
+    inside = (u - 0.6) ** 2 + (v - 0.45) ** 2 < 0.2**2
+    picture = np.where(inside[..., None], np.array([0.9, 0.8, 0.2]), picture)
+    return (picture * 255 + 0.5).astype(np.uint8)

@@ -63,14 +63,16 @@ class PositionalEncoding(nn.Module):
         super().__init__()
         if sorted(layout.split()) != ["axis", "octave", "wave"]:
             raise InputError(f"layout {layout!r}: give the words octave, axis and wave in the order wanted")
-        self.register_buffer("frequencies", scale * base ** torch.arange(num_octaves), persistent=False)
+        self.num_octaves, self.base, self.scale = num_octaves, base, scale
         self.identity = identity
         # einops keeps the word "axis" to itself.
         self.layout = layout.replace("axis", "place")
         self.out_dim = in_dim * (2 * num_octaves + identity)
 
     def forward(self, v: Float[Tensor, "*N D"]) -> Float[Tensor, "*N out_dim"]:
-        angles = v[..., None, :] * self.frequencies[:, None]
+        # Made anew, so that they are part of no file.
+        frequencies = self.scale * self.base ** torch.arange(self.num_octaves, device=v.device)
+        angles = v[..., None, :] * frequencies[:, None]
         waves = torch.stack((angles.sin(), angles.cos()), dim=-1)
         waves = rearrange(waves, f"... octave place wave -> ... ({self.layout})")
         return torch.cat((v, waves), dim=-1) if self.identity else waves

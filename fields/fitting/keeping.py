@@ -1,0 +1,83 @@
+"""Where measurements of a fit are kept: a line in the run folder, curves and pictures in TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+from pytorch_lightning import LightningModule, Trainer
+from torch import nn
+
+from datasets.files import atomic_path
+
+RESULTS, SAMPLES = "validation.jsonl", "samples"
+
+
+def add_line(folder: Path, line: Mapping[str, Any]) -> None:
+    """Adds a measurement to those of a run.
+
+    Args:
+        folder: Of the run.
+        line: Plain values.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / RESULTS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def add_scalars(trainer: Trainer, scalars: Mapping[str, float], step: int) -> None:
+    """Adds points to curves, by all loggers.
+
+    Args:
+        trainer: Whose loggers.
+        scalars: By name; what is no float is left out.
+        step: Updates.
+    """
+    found = {name: value for name, value in scalars.items() if isinstance(value, float)}
+    for logger in trainer.loggers:
+        logger.log_metrics(found, step=step)
+
+
+def add_picture(fit: LightningModule, name: str, picture: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Keeps a picture of the state at hand: as PNG beside the run's samples, and in TensorBoard.
+
+    Args:
+        fit: With its trainer, and a count of updates.
+        name: Of the picture.
+        picture: Which.
+    """
+    path = Path(fit.trainer.default_root_dir) / SAMPLES / f"{name}_{fit.updates:07d}.png"
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, "PNG")
+    add_image(fit.trainer, name, picture, fit.updates)
+
+
+def add_image(trainer: Trainer, tag: str, picture: UInt8[np.ndarray, "H W 3"], step: int) -> None:
+    """Shows a picture in TensorBoard, where that is there.
+
+    Args:
+        trainer: Whose loggers.
+        tag: Name of the picture.
+        picture: Which.
+        step: Updates.
+    """
+    for logger in trainer.loggers:
+        if hasattr(logger.experiment, "add_image"):
+            logger.experiment.add_image(tag, picture, step, dataformats="HWC")
+
+
+def size_of(field: nn.Module) -> dict[str, int]:
+    """How large a field is: trained parameters, and bits that they take.
+
+    Args:
+        field: One that is rounded for storage says so by a method ``num_bits``; others take what their numbers do.
+    """
+    parameters = list(field.parameters())
+    bits = sum(8 * parameter.element_size() * parameter.numel() for parameter in parameters)
+    count = sum(parameter.numel() for parameter in parameters)
+    return {"parameters": count, "bits": int(field.num_bits()) if hasattr(field, "num_bits") else bits}
