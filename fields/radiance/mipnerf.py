@@ -11,24 +11,23 @@ Shape legend
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fields.modulation import CAM
 from fields.quantisers import MinMax
 from fields.radiance.encodings import Volume, cone, cylinder, integrated, octaves
 from fields.radiance.marching import MarchingField
-from fields.radiance.network import RadianceMLP
+from fields.radiance.network import RadianceMLP, by_view
 from fields.radiance.rays import Rays
 from fields.view_directions import Elevation, view_coords
 
 COLOUR_PADDING = 0.001  # colours may pass [0, 1] by this much, so that black and white can be reached
 DENSITY_BIAS = -1.0
 WHOLE_BITS = 32
+SHAPES = {"cone": cone, "cylinder": cylinder}
 
 
 class MipNeRF(MarchingField):
@@ -70,12 +69,9 @@ class MipNeRF(MarchingField):
     ) -> None:
         super().__init__(num_samples)
         quantiser = None if bits == WHOLE_BITS else MinMax(bits)
-        modulation = None
-        if view_knots is not None:
-            axes = (periodic, False)
-            modulation = partial(CAM, view_knots, norm="ray", eps=1e-6, periodic=axes, quantiser=quantiser)
+        modulation = by_view(view_knots, "ray", elevation, periodic, quantiser)
         self.num_octaves, self.view_octaves, self.elevation = num_octaves, view_octaves, elevation
-        self.volumes = {"cone": cone, "cylinder": cylinder}[shape]
+        self.volumes = SHAPES[shape]
         view_dim = 3 * (1 + 2 * view_octaves)
         self.network = RadianceMLP(6 * num_octaves, view_dim, width, depth, skip, colour_width, modulation, quantiser)
 

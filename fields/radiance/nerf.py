@@ -13,22 +13,29 @@ Shape legend
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from errors import InputError
-from fields.modulation import CAM, Norm
+from fields.modulation import Norm
 from fields.radiance.encodings import octaves
 from fields.radiance.marching import MarchingField
-from fields.radiance.network import Modulation, RadianceMLP
+from fields.radiance.network import Modulation, RadianceMLP, by_view
 from fields.radiance.rays import Rays
 from fields.view_directions import Elevation, view_coords
 
 Density = Literal["relu", "softplus"]
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """As Mip-NeRF's densities."""
+    return F.softplus(x - 1)
+
+
+DENSITIES = {"relu": torch.relu, "softplus": _softplus}
 
 
 def middles(rays: Rays, edges: Float[Tensor, "R edges"]) -> Float[Tensor, "R S 3"]:
@@ -71,9 +78,7 @@ class PointRadiance(nn.Module):
         modulation: Modulation | None = None,
     ) -> None:
         super().__init__()
-        if density not in ("relu", "softplus"):
-            raise InputError(f"density {density!r}: give relu or softplus")
-        self.num_octaves, self.view_octaves, self.density = num_octaves, view_octaves, density
+        self.num_octaves, self.view_octaves, self.density = num_octaves, view_octaves, DENSITIES[density]
         widths = [3 * (1 + 2 * count) for count in (num_octaves, view_octaves)]
         self.network = RadianceMLP(*widths, width, depth, skip, colour_width, modulation)
 
@@ -89,7 +94,7 @@ class PointRadiance(nn.Module):
         """
         encoded = octaves(points, self.num_octaves), octaves(viewdirs, self.view_octaves)
         rgb, density = self.network(*encoded, coords)
-        return rgb.sigmoid(), density.relu() if self.density == "relu" else F.softplus(density - 1)
+        return rgb.sigmoid(), self.density(density)
 
 
 class NeRF(MarchingField):
@@ -129,9 +134,7 @@ class NeRF(MarchingField):
         density: Density = "relu",
     ) -> None:
         super().__init__(num_samples)
-        modulation = None
-        if view_knots is not None:
-            modulation = partial(CAM, view_knots, norm=norm, eps=1e-6, periodic=(periodic, False))
+        modulation = by_view(view_knots, norm, elevation, periodic)
         self.elevation = elevation
         self.radiance = PointRadiance(num_octaves, view_octaves, width, depth, skip, colour_width, density, modulation)
 

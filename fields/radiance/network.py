@@ -10,8 +10,9 @@ Shape legend
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +21,38 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from errors import InputError
+from fields.modulation import CAM, Norm
+from fields.view_directions import Elevation
 
 Modulation = Callable[[], nn.Module]
+
+
+def by_view(
+    knots: Sequence[int] | None,
+    norm: Norm = "ray",
+    elevation: str = "full",
+    periodic: bool = False,
+    quantiser: nn.Module | None = None,
+) -> Modulation | None:
+    """Makes the modulation of a layer by the direction of view; its eps is that of CAM's program for radiance fields.
+
+    Args:
+        knots: Over azimuth and elevation; None is no modulation.
+        norm: As for `fields.modulation.CAM`.
+        elevation: As for `fields.view_directions.view_coords`.
+        periodic: Whether the azimuth is a circle.
+        quantiser: Of the grids; None is nothing.
+
+    Raises:
+        InputError: If the knots are not of two axes, or there is no such elevation.
+    """
+    if elevation not in get_args(Elevation):
+        raise InputError(f"elevation {elevation!r}: give one of {', '.join(get_args(Elevation))}")
+    if knots is None:
+        return None
+    if len(knots) != 2:
+        raise InputError(f"view_knots {tuple(knots)}: give one number for the azimuth and one for the elevation")
+    return partial(CAM, knots, norm=norm, eps=1e-6, periodic=(periodic, False), quantiser=quantiser)
 
 
 class Dense(nn.Linear):

@@ -39,13 +39,6 @@ def test_unit_directions_leave_the_cones_as_they_are() -> None:
     torch.testing.assert_close(unit.radii * lengths, plane.radii)
 
 
-def test_rays_are_indexed_by_slice_and_mask() -> None:
-    rays = pixel_rays(C2W, (2, 3), 3.0, time=1.0)
-    mask = torch.tensor([False, True, True, False, False, False])
-    assert len(rays[1:3]) == 2
-    assert torch.equal(rays[1:3].directions, rays[mask].directions) and torch.equal(rays[1:3].times, rays[mask].times)
-
-
 class Compass:
     """Sees where it looks."""
 
