@@ -29,6 +29,7 @@ from plain_config import parse_config
 
 WEIGHTS, CONFIG, LAST = "model.safetensors", "config.yaml", "last.ckpt"
 FORMAT = "fields"  # how the metadata of our files name it
+STEPS = "@steps."  # before the name of a tensor: the numbers of the steps in which it is rounded
 _MAX_HEADER_BYTES = 10_000_000
 _MAX_CONFIG_BYTES = 4_000_000
 _REMEDY = "give a run folder, a folder that python -m fields.official made, or one of their files"
@@ -43,12 +44,15 @@ class StoredField:
         node: ``{class_path, init_args}`` of the module.
         state: Its tensors by name.
         facts: Plain values: what is known of how they were made.
+        steps: By the names of tensors, the numbers of the steps that were learned with the field and in which these
+            are rounded (see `fields.rate.steps`); empty where there are none.
     """
 
     path: Path
     node: dict[str, Any]
     state: dict[str, Tensor] = field(repr=False)
     facts: dict[str, Any]
+    steps: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
 
 def save_field(
@@ -187,7 +191,8 @@ def _of_safetensors(path: Path) -> StoredField:
         raise InputError(f"{config}: missing: weights need the config that stood beside them")
     with open(config, "rb") as file:
         text = file.read(_MAX_CONFIG_BYTES).decode(errors="replace")
-    return StoredField(path, _field_node(parse_config(text, config), config), state, _facts(metadata, path))
+    state, steps = _apart(state, path)
+    return StoredField(path, _field_node(parse_config(text, config), config), state, _facts(metadata, path), steps)
 
 
 def _of_checkpoint(path: Path) -> StoredField:
@@ -199,15 +204,24 @@ def _of_checkpoint(path: Path) -> StoredField:
     if not node["class_path"].startswith(ROOM):
         raise InputError(f"{path}: a run of {node['class_path'][:80]}, which is no field: {_REMEDY}")
     prefix = "model."
-    ours = {name: tensor for name, tensor in state.items() if isinstance(name, str) and name.startswith(prefix)}
-    tensors = {name.removeprefix(prefix): tensor for name, tensor in plain_tensors(ours, path).items()}
+    ours = {name: one for name, one in state.items() if isinstance(name, str) and name.startswith((prefix, STEPS))}
+    tensors, steps = _apart(plain_tensors(ours, path), path)
+    tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     counters = checkpoint.get("counters")
     updates = counters.get("updates") if isinstance(counters, dict) else None
     facts = {"updates": updates} if type(updates) is int and updates >= 0 else {}
     signal = checkpoint.get("signal")
     fps = signal.get("fps") if isinstance(signal, dict) else None
     facts |= {"fps": fps} if isinstance(fps, float) and 0 < fps < math.inf else {}
-    return StoredField(path, node, tensors, facts)
+    return StoredField(path, node, tensors, facts, steps)
+
+
+def _apart(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Tensors of a field, and the numbers of the steps in which they are rounded."""
+    steps = {name.removeprefix(STEPS): one for name, one in tensors.items() if name.startswith(STEPS)}
+    if wrong := [name for name, one in steps.items() if one.dtype != torch.int64 or one.dim() != 1]:
+        raise InputError(f"{path}: the steps of {min(wrong)[:80]} are no whole numbers: write the file again")
+    return {name: one for name, one in tensors.items() if not name.startswith(STEPS)}, steps
 
 
 def load_plain(path: Path) -> dict[str, Any]:

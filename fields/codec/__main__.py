@@ -14,7 +14,8 @@ from command_line import Parser
 from errors import InputError, clear_errors
 
 _DESCRIPTION = """Fitted fields as single files: written, read and described. Grids are stored as bytes: of NVP the
-planes as pictures, the volume as pictures or video. Everything else keeps its numbers. Nothing in a file is executed.
+planes as pictures, the volume as pictures or video. A field that was fitted for its rate (configs/fields/nvp_rate.yaml)
+is coded as it was fitted, all of it by a range coder. Everything else keeps its numbers. Nothing in a file is executed.
 
 examples:
   python -m fields.codec encode runs/nvp video.field
@@ -68,11 +69,12 @@ def decode(file: str, out: str) -> dict[str, Any]:
         out: Gets model.safetensors and config.yaml; such files that are there are replaced.
     """
     from fields.codec.coding import decode_stored, describe
-    from fields.weights import build_field, save_field
+    from fields.weights import STEPS, build_field, save_field
 
     path, data = _read(file)
     stored = decode_stored(data, path)
-    save_field(out, stored.node, build_field(stored).state_dict(), stored.facts)
+    steps = {STEPS + name: step for name, step in stored.steps.items()}
+    save_field(out, stored.node, build_field(stored).state_dict() | steps, stored.facts)
     return describe(data, path)
 
 

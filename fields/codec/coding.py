@@ -22,6 +22,8 @@ from datasets.memory import available_memory, gigabytes
 from errors import InputError
 from fields.codec.container import Contents, Part, from_bytes, overhead, to_bytes
 from fields.codec.pictures import FORMS, are_pictures, read_pictures, write_pictures
+from fields.codec.rated import FORM as RATED
+from fields.codec.rated import SHARED, RatedReader, write_parts
 from fields.codec.symbols import FORM, Quantiser, from_steps, quantisers, read_symbols, to_steps, write_symbols
 from fields.codec.tensors import DTYPES, Cut, LevelsCut, VolumeCut, from_numbers, grid_cuts, to_numbers
 from fields.nodes import build
@@ -41,7 +43,8 @@ class Settings:
         group: Slices of a volume in one video, of which the first alone is coded by itself; 1 is all of them.
         precision: Of weights that are no grid, "float32" or "float16"; what was not trained is never rounded.
         quantised: Grids are stored as bytes, and what is trained in steps as their numbers; else as numbers like the
-            rest, exactly with "float32".
+            rest, exactly with "float32". A field whose steps were learned is stored in these, all of it, unless quality
+            or crf are given.
     """
 
     quality: int | None = None
@@ -77,8 +80,11 @@ def encode(stored: StoredField, settings: Settings) -> bytes:
     grids = grid_cuts(field, settings.group) if settings.quantised else {}
     stepped = quantisers(field) if settings.quantised else {}
     trained = dict(field.named_parameters())  # frequencies and the like are not rounded
-    parts: list[Part] = []
+    parts = _rated_parts(field, stored, settings)
+    rated = set(stored.steps) if parts else set()
     for name, tensor in field.state_dict().items():
+        if name in rated:
+            continue
         if name in grids:
             parts += _grid_parts(name, tensor, grids[name], settings)
         elif name in stepped:
@@ -105,7 +111,8 @@ def decode(data: bytes, path: Path) -> nn.Module:
 def decode_stored(data: bytes, path: Path) -> StoredField:
     """Node, tensors and facts of a file; arguments and errors as for `decode`."""
     opened = open_coded(data, path)
-    return StoredField(path, opened.contents.node, {name: opened.tensor(name) for name in opened.like}, opened.facts)
+    state = {name: opened.tensor(name) for name in opened.like}
+    return StoredField(path, opened.contents.node, state, opened.facts, opened.rated.steps if opened.rated else {})
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ class OpenedField:
         parts: By the tensors that they belong to, then by number.
         grids: How grids are cut.
         quantisers: What parameters go through that are trained in steps.
+        rated: The tensors whose steps were learned with the field; None where it has none.
     """
 
     path: Path
@@ -129,6 +137,7 @@ class OpenedField:
     parts: dict[str, dict[int, Part]]
     grids: dict[str, LevelsCut | VolumeCut]
     quantisers: dict[str, Quantiser]
+    rated: RatedReader | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -136,8 +145,8 @@ class OpenedField:
         return self.contents.facts
 
     def in_pieces(self, name: str) -> bool:
-        """Whether a tensor is a grid that was quantised."""
-        return name in self.grids and self.parts[name][0].form not in (*DTYPES, FORM)
+        """Whether a tensor is a grid that was quantised, or a volume whose steps were learned."""
+        return name in self.grids and name in self.parts and self.parts[name][0].form not in (*DTYPES, FORM)
 
     def tensor(self, name: str) -> Tensor:
         """A tensor, decoded.
@@ -145,6 +154,9 @@ class OpenedField:
         Raises:
             InputError: Its parts hold anything else.
         """
+        if self.rated is not None and name in self.rated.names:
+            with _named(self.path, name):
+                return self.rated.tensor(name).to(self.like[name].dtype)
         if not self.in_pieces(name):
             part, shape = self.parts[name][0], self.like[name].shape
             with _named(self.path, name):
@@ -154,6 +166,15 @@ class OpenedField:
                 return from_numbers(part.data, part.form, shape).to(self.like[name].dtype)
         cut = self.grids[name]
         return cut.join(self.stacks(name, range(len(cut.pieces()))), *self.ends(name)).to(self.like[name].dtype)
+
+    def slices(self, name: str, number: int) -> Tensor:
+        """A group of slices of a volume that is in pieces; errors as for `tensor`."""
+        if self.rated is not None and name in self.rated.names:
+            with _named(self.path, name):
+                return self.rated.slices(name, number)
+        channels = self.like[name].shape[-1]
+        stacks = self.stacks(name, range(number * channels, (number + 1) * channels))
+        return self.grids[name].join(stacks, *self.ends(name))
 
     def stacks(self, name: str, numbers: Iterable[int]) -> list[Tensor]:
         """Pieces of a grid, decoded; errors as for `tensor`."""
@@ -176,13 +197,16 @@ def open_coded(data: bytes, path: Path) -> OpenedField:
     contents = from_bytes(data, path)
     field = _empty(contents, path)
     parts, like, grids = _by_name(contents, path), field.state_dict(), grid_cuts(field, contents.group)
-    if more := set(parts) - set(like):
+    if more := set(parts) - set(like) - {SHARED}:
         raise InputError(f"{path}: {min(more)[:80]!a} is no tensor of its field: write the file again")
     stepped = quantisers(field)
+    with _named(path, "what all frames share"):
+        rated = RatedReader(field, parts, contents.group) if SHARED in parts else None
     for name in like:
-        with _named(path, name):
-            _check_parts(parts.get(name, {}), grids.get(name), name in stepped)
-    return OpenedField(path, contents, field, dict(like), parts, grids, stepped)
+        if rated is None or name not in rated.names:
+            with _named(path, name):
+                _check_parts(parts.get(name, {}), grids.get(name), name in stepped)
+    return OpenedField(path, contents, field, dict(like), parts, grids, stepped, rated)
 
 
 def describe(data: bytes, path: Path) -> dict[str, Any]:
@@ -197,7 +221,7 @@ def describe(data: bytes, path: Path) -> dict[str, Any]:
     """
     contents = from_bytes(data, path)
     field = _empty(contents, path)
-    if unknown := {part.form for part in contents.parts} - {*FORMS, *DTYPES, FORM, RANGES}:
+    if unknown := {part.form for part in contents.parts} - {*FORMS, *DTYPES, FORM, RATED, RANGES}:
         raise InputError(f"{path}: form {min(unknown)[:20]!a} is none of this format: write the file again")
     spent: Counter[str] = Counter()
     for part in contents.parts:
@@ -215,6 +239,13 @@ def describe(data: bytes, path: Path) -> dict[str, Any]:
         "bits_by_form": dict(sorted(spent.items())),
         "bits_per_pixel": bits / (size[0] * size[1] * size[2]) if size is not None else None,
     }
+
+
+def _rated_parts(field: nn.Module, stored: StoredField, settings: Settings) -> list[Part]:
+    """The parameters in the steps that were learned with them, unless the settings ask for another form."""
+    if not stored.steps or not settings.quantised or settings.quality is not None or settings.crf is not None:
+        return []
+    return write_parts(field, stored.state, stored.steps, settings.group)
 
 
 def _form_of(name: str, tensor: Tensor, precision: str) -> str:

@@ -87,9 +87,7 @@ class CodedVideo:
         return set((slices // self._opened.contents.group).unique().tolist())
 
     def _decode(self, field: NVP, group: int) -> None:
-        channels = field.sparse.embeddings.shape[-1]
-        stacks = self._opened.stacks(_VOLUME, range(group * channels, (group + 1) * channels))
-        cells = self._opened.grids[_VOLUME].join(stacks, *self._opened.ends(_VOLUME))
+        cells = self._opened.slices(_VOLUME, group)
         begin = group * self._opened.contents.group
         field.sparse.embeddings[begin : begin + len(cells)] = cells.to(field.sparse.embeddings.dtype)
         self.decoded.add(group)
