@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -121,6 +121,17 @@ class SignalDataModule(LightningDataModule):
         self.start_update = int(state_dict["update"])
 
 
+@runtime_checkable
+class Parts(Protocol):
+    """Data whose batches are functions of their number."""
+
+    start_update: int
+
+    def part(self, update: int, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
+        """What one process sees of an update."""
+        ...
+
+
 class Batches:
     """The batches of all updates from where the data stand.
 
@@ -131,7 +142,7 @@ class Batches:
         ahead: Make the next one on a thread, in memory that is copied to a device quickly.
     """
 
-    def __init__(self, data: SignalDataModule, rank: int, world_size: int, ahead: bool) -> None:
+    def __init__(self, data: Parts, rank: int, world_size: int, ahead: bool) -> None:
         self.data, self.rank, self.world_size, self.ahead = data, rank, world_size, ahead
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
