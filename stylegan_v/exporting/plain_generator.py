@@ -23,6 +23,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Float32, Float64, Int64
 from torch import SymInt, Tensor, nn
 
+from errors import InputError
 from stylegan_v.exporting.plain_motion import plain_motion
 from stylegan_v.networks import Generator
 from stylegan_v.networks.geometry import center_crop
@@ -92,10 +93,15 @@ class PlainSynthesis(nn.Module):
 
     Args:
         synthesis: The network.
+
+    Raises:
+        InputError: There is none for its kind.
     """
 
     def __init__(self, synthesis: SynthesisNetwork) -> None:
         super().__init__()
+        if synthesis.temporal_modulation is not None:
+            raise InputError("ckpt: its temporal_modulation cannot be exported: give a model without it")
         self.motion = plain_motion(synthesis.motion)
         self.const, self.blocks, self.resolution = synthesis.const, synthesis.blocks, synthesis.resolution
         self.motion_input = synthesis.motion_input and self.motion is not None

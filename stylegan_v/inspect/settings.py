@@ -48,6 +48,8 @@ def generator_settings(generator: Generator, state: Mapping[str, Tensor]) -> Set
         state: Its tensors; empty where they are not there.
     """
     conv = generator.synthesis.blocks[f"b{generator.synthesis.levels[0].name}"].convs[0]
+    modulation = generator.synthesis.temporal_modulation
+    modulated = {} if modulation is None else {"num_knots": modulation.num_knots, "rank": modulation.rank}
     return {
         "resolution": list(generator.resolution),
         "z_dim": generator.z_dim,
@@ -60,7 +62,7 @@ def generator_settings(generator: Generator, state: Mapping[str, Tensor]) -> Set
         "noise_inputs": conv.noise_size is not None,
         "time_conditioning": generator.synthesis.time_conditioning,
         "motion": _motion(generator.synthesis.motion, state),
-    }
+    } | ({"temporal_modulation": modulated} if modulated else {})
 
 
 def _motion(motion: nn.Module, state: Mapping[str, Tensor]) -> Settings:

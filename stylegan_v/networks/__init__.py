@@ -6,6 +6,7 @@ from stylegan_v.networks.generator import Generator
 from stylegan_v.networks.motion import LSTMMotion, MotionEncoder
 from stylegan_v.networks.motion_interface import Motion, Motionless
 from stylegan_v.networks.smooth_encoding import SmoothEncoding
+from stylegan_v.networks.temporal_modulation import TemporalModulation
 from stylegan_v.networks.time_encoding import AcyclicEncoding, TimeEncoding
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Motionless",
     "ProjectionConditioning",
     "SmoothEncoding",
+    "TemporalModulation",
     "TimeEncoding",
 ]

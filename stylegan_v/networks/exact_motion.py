@@ -25,7 +25,7 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from stylegan_v.networks.motion_interface import NoiseWindow
-from stylegan_v.networks.time_encoding import TimeEncoding, locate
+from stylegan_v.networks.time_encoding import Segments, TimeEncoding, followed_by_codes, locate
 
 _CODES_PER_BLOCK = 16
 
@@ -42,6 +42,7 @@ class ExactPath:
         distance: Frames between two codes.
         noise: Motion noise of the videos.
         c: Their labels, [B, C].
+        codes_follow: Whether each embedding is followed by its segment, see `Motion.hand_on_codes`.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class ExactPath:
         distance: float,
         noise: NoiseWindow,
         c: Tensor | None = None,
+        codes_follow: bool = False,
     ) -> None:
         self.trajectory, self.reach, self.noise = trajectory, reach, noise
-        self.encoding, self.distance = encoding, distance
+        self.encoding, self.distance, self.codes_follow = encoding, distance, codes_follow
         self.c = None if c is None else c.to(encoding.freqs)
         self._blocks: dict[int, Tensor] = {}
 
@@ -69,18 +71,28 @@ class ExactPath:
         times = t.to(self.encoding.freqs.device).expand(len(at_left), -1)
         segments = locate(times, self.distance, self.encoding.freqs.dtype)
         folded = (rearrange(predicted, "b t p -> (b t) p") for predicted in (at_left, at_right))
-        return rearrange(self.encoding.between(*folded, segments), "(b t) v -> b t v", b=len(times)).float()
+        return rearrange(self._between(*folded, segments), "(b t) v -> b t v", b=len(times)).float()
 
     def _compute(self, numbers: Iterable[int]) -> None:
         """Holds the blocks of these numbers; those held before are kept, the others are forgotten."""
         self._blocks = {i: self._blocks[i] if i in self._blocks else self._block(i) for i in sorted(numbers)}
 
     def _block(self, number: int) -> Float64[Tensor, "B S P"]:
-        """All that is predicted from the motion codes of one block, each video by itself."""
+        """All that is predicted from the motion codes of one block, each video by itself; and they, if they follow."""
         motion_z = self.noise(number * _CODES_PER_BLOCK, _CODES_PER_BLOCK + self.reach).to(self.encoding.freqs)
         labels = [None] * len(motion_z) if self.c is None else self.c.split(1)
         codes = [self.trajectory(z, c) for z, c in zip(motion_z.split(1), labels, strict=True)]
-        return torch.stack([self.encoding.predict(code[0]) for code in codes])
+        predicted = torch.stack([self.encoding.predict(code[0]) for code in codes])
+        return torch.cat([predicted, torch.cat(codes)], dim=2) if self.codes_follow else predicted
+
+    def _between(
+        self, left: Float64[Tensor, "N P"], right: Float64[Tensor, "N P"], segments: Segments
+    ) -> Float64[Tensor, "N V"]:
+        """The embeddings of frames from what the codes before and after each decide."""
+        if not self.codes_follow:
+            return self.encoding.between(left, right, segments)
+        (left, left_code), (right, right_code) = (x.tensor_split([-self.encoding.v_dim], dim=1) for x in (left, right))
+        return followed_by_codes(self.encoding.between(left, right, segments), left_code, right_code, segments)
 
     def _predicted(self, codes: list[int]) -> Float64[Tensor, "B T P"]:
         """What is predicted from the codes of these numbers."""

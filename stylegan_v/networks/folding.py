@@ -182,8 +182,8 @@ class FoldedBlock:
 
 
 def can_fold(synthesis: SynthesisNetwork) -> bool:
-    """Whether styles belong to the video; where time enters them, every frame has kernels of its own."""
-    return synthesis.time_conditioning == "concat_const"
+    """Whether layers belong to the video; where time enters styles or scales features, every frame has its own."""
+    return synthesis.time_conditioning == "concat_const" and synthesis.temporal_modulation is None
 
 
 class FoldedSynthesis:
@@ -204,7 +204,10 @@ class FoldedSynthesis:
     @torch.no_grad()
     def __init__(self, synthesis: SynthesisNetwork, ws: Float[Tensor, "L D"], noise_mode: NoiseMode = "const") -> None:
         if not can_fold(synthesis):
-            raise ValueError(f"time_conditioning {synthesis.time_conditioning} gives every frame kernels of its own")
+            why = f"time_conditioning {synthesis.time_conditioning}"
+            if synthesis.temporal_modulation is not None:
+                why = "temporal_modulation"
+            raise ValueError(f"{why} gives every frame kernels of its own")
         device, dtype = ws.device.type, synthesis.const.dtype
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)

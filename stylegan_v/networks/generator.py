@@ -17,6 +17,7 @@ from stylegan_v.networks.mapping import MappingNetwork
 from stylegan_v.networks.motion import MotionEncoder
 from stylegan_v.networks.motion_interface import Motion
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork, TimeConditioning
+from stylegan_v.networks.temporal_modulation import TemporalModulation
 from stylegan_v.noise import RandomSource
 
 
@@ -37,6 +38,8 @@ class Generator(nn.Module):
         channel_max: See ``channel_base``.
         conv_clamp: Largest absolute value of features; None leaves them free.
         noise_inputs: Whether noise is added to the features.
+        temporal_modulation: What scales and shifts the features in time, by grids that are predicted for each video;
+            None is nothing. It starts without effect.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Generator(nn.Module):
         channel_max: int = 512,
         conv_clamp: float | None = 256.0,
         noise_inputs: bool = False,
+        temporal_modulation: TemporalModulation | None = None,
     ) -> None:
         super().__init__()
         motion = MotionEncoder(c_dim=c_dim) if motion is None else motion
@@ -71,6 +75,7 @@ class Generator(nn.Module):
             channel_max=channel_max,
             conv_clamp=conv_clamp,
             noise_inputs=noise_inputs,
+            temporal_modulation=temporal_modulation,
         )
         self.num_ws = self.synthesis.num_ws
         self.mapping = MappingNetwork(z_dim, w_dim, c_dim, self.num_ws, num_mapping_layers)

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from stylegan_v.ops.bias_act import bias_act, scaled_lrelu
 from stylegan_v.ops.modulated_conv import conv2d_resample, demodulation, per_image
 
+Modulation = tuple[Tensor, Tensor]  # scales and shifts of features, [N, C] each
+
 
 def normalize_second_moment(x: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
     """Rows scaled to a mean square of one."""
@@ -192,8 +194,20 @@ class StyledConv(nn.Module):
             self.noise_strength = nn.Parameter(torch.zeros(()))
 
     def forward(
-        self, x: Float[Tensor, "N I H W"], w: Float[Tensor, "M D"], noise: Tensor | None = None
+        self,
+        x: Float[Tensor, "N I H W"],
+        w: Float[Tensor, "M D"],
+        noise: Tensor | None = None,
+        modulation: Modulation | None = None,
     ) -> Float[Tensor, "N O h w"]:
+        """Features of the next layer.
+
+        Args:
+            x: Features.
+            w: Styles.
+            noise: Added before the bias, in proportion to its strength.
+            modulation: Scales and shifts of the demodulated features, before the noise.
+        """
         styles = self.affine(w)
         scale = demodulation(self.weight, styles)
 
@@ -202,8 +216,11 @@ class StyledConv(nn.Module):
         x = conv2d_resample(x, self.weight.to(x.dtype), up=self.up)
 
         # Demodulate, add noise, bias and activation.
-        scale = per_image(scale, len(x))
+        scale, bias = per_image(scale, len(x)), self.bias
+        if modulation is not None:
+            gamma, beta = modulation
+            scale, bias = scale * gamma, bias + beta
         if noise is not None:
             x = torch.addcmul((noise * self.noise_strength).to(x.dtype), x, scale.to(x.dtype)[:, :, None, None])
             scale = None
-        return scaled_lrelu(x, scale, self.bias, clamp=self.conv_clamp)
+        return scaled_lrelu(x, scale, bias, clamp=self.conv_clamp)

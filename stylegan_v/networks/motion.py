@@ -25,7 +25,13 @@ from stylegan_v.networks.exact_motion import ExactPath
 from stylegan_v.networks.layers import EqualizedConv1d
 from stylegan_v.networks.mapping import ConditionedMLP
 from stylegan_v.networks.motion_interface import Motion, NoiseWindow, Path
-from stylegan_v.networks.time_encoding import AcyclicEncoding, TimeEncoding, float64_device, locate
+from stylegan_v.networks.time_encoding import (
+    AcyclicEncoding,
+    TimeEncoding,
+    float64_device,
+    followed_by_codes,
+    locate,
+)
 
 
 def _codes_at(codes: Float[Tensor, "B S D"], index: Int64[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
@@ -79,6 +85,11 @@ class MotionEncoder(Motion):
             if own != size:
                 raise ValueError(f"{name} of motion, {size}, and of its encoding, {own}, must agree: give both")
 
+    def hand_on_codes(self) -> int:
+        """Lets the segment follow each embedding; see `Motion.hand_on_codes`."""
+        self.codes_follow = True
+        return self.time_encoder.v_dim
+
     def num_codes(self, t: Tensor) -> int:
         """Noise codes L that cover times ``t``, and at least the horizon of training, as the original draws them."""
         last = max(self.max_num_frames - 1, float(t.max()))
@@ -117,13 +128,15 @@ class MotionEncoder(Motion):
             index = segments.index - first
             left, right = (rearrange(_codes_at(codes, i), "b t d -> (b t) d") for i in (index, index + 1))
             embedding = self.time_encoder(left, right, segments)
+            if self.codes_follow:
+                embedding = followed_by_codes(embedding, left, right, segments)
             return rearrange(embedding, "(b t) v -> b t v", b=len(t))
 
     def path(self, noise: NoiseWindow, c: Float[Tensor, "B C"] | None = None) -> Path:
         """The embeddings of endless videos as a function of time, in float64; arguments as `Motion.path`."""
         device = float64_device(self.time_encoder.freqs.device)
         exact = copy.deepcopy(self).to(device, torch.float64).requires_grad_(False)
-        return ExactPath(exact.trajectory, self.reach, exact.time_encoder, self.distance, noise, c)
+        return ExactPath(exact.trajectory, self.reach, exact.time_encoder, self.distance, noise, c, self.codes_follow)
 
 
 class LSTMMotion(Motion):

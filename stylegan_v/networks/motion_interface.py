@@ -17,6 +17,8 @@ import torch
 from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
+from errors import InputError
+
 NoiseWindow = Callable[[int, int], Tensor]  # first code and how many to motion noise [B, L, Z], of endless videos
 Path = Callable[[Tensor], Tensor]  # times [T], float64, to embeddings [B, T, V]
 
@@ -29,12 +31,30 @@ class Motion(nn.Module, ABC):
         c_dim: C; a motion that takes no notice of labels has 0.
         out_dim: V; 0 where frames do not depend on time.
         whole_frames: Whether generated clips of training stand at whole frame numbers, as real ones do.
+        codes_follow: Whether each embedding is followed by its segment, see `hand_on_codes`; V is without it.
     """
 
     z_dim: int
     c_dim: int
     out_dim: int
     whole_frames = False
+    codes_follow = False
+
+    def hand_on_codes(self) -> int:
+        """From now on lets each embedding be followed by what temporal modulation needs.
+
+        These are the frame's share of the way from one motion code to the next, and these two codes.
+
+        Returns:
+            The dimension of a code.
+
+        Raises:
+            InputError: There are no such codes.
+        """
+        raise InputError(
+            f"temporal_modulation: {type(self).__name__} has no motion codes between which time runs: "
+            "give a MotionEncoder, or leave the modulation out"
+        )
 
     @abstractmethod
     def window(self, t: Real[Tensor, "B T"]) -> tuple[int | Int64[Tensor, " B"], int]:

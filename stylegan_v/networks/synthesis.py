@@ -20,8 +20,9 @@ from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
 from stylegan_v.networks.geometry import Level, center_crop, levels
-from stylegan_v.networks.layers import EqualizedLinear, StyledConv
+from stylegan_v.networks.layers import EqualizedLinear, Modulation, StyledConv
 from stylegan_v.networks.motion_interface import Motion
+from stylegan_v.networks.temporal_modulation import ModulationBasis, TemporalModulation
 from stylegan_v.noise import GlobalRandom, RandomSource
 from stylegan_v.ops.modulated_conv import modulated_conv2d
 from stylegan_v.ops.resample import upsample2d
@@ -89,9 +90,10 @@ class SynthesisBlock(nn.Module):
         rgb: Float[Tensor, "N 3 h w"] | None,
         ws: Float[Tensor, "M l D"],
         noises: list[Tensor | None],
+        modulations: list[Modulation | None],
     ) -> tuple[Float[Tensor, "N O H W"], Float[Tensor, "N 3 H W"]]:
-        for i, (conv, noise) in enumerate(zip(self.convs, noises, strict=True)):
-            x = conv(x, ws[:, i], noise)
+        for i, (conv, noise, modulation) in enumerate(zip(self.convs, noises, modulations, strict=True)):
+            x = conv(x, ws[:, i], noise, modulation)
         own = self.torgb(x, ws[:, len(self.convs)])
         return x, own if rgb is None else upsample2d(rgb) + own
 
@@ -110,6 +112,7 @@ class SynthesisNetwork(nn.Module):
         channel_max: See ``channel_base``.
         conv_clamp: Largest absolute value of features; None leaves them free.
         noise_inputs: Whether noise is added to the features.
+        temporal_modulation: What scales and shifts the features of all convolutions in time; None is nothing.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class SynthesisNetwork(nn.Module):
         channel_max: int = 512,
         conv_clamp: float | None = 256.0,
         noise_inputs: bool = False,
+        temporal_modulation: TemporalModulation | None = None,
     ) -> None:
         super().__init__()
         if time_conditioning not in get_args(TimeConditioning):
@@ -153,6 +157,15 @@ class SynthesisNetwork(nn.Module):
             )
             in_channels = level.channels
         self.num_ws = 2 * len(self.levels)
+        self.temporal_modulation, self.modulation_bases = temporal_modulation, None
+        if temporal_modulation is not None:
+            temporal_modulation.join(w_dim, motion)
+            self.modulation_bases = nn.ModuleDict(
+                {
+                    name: nn.ModuleList(ModulationBasis(temporal_modulation.rank, len(c.weight)) for c in block.convs)
+                    for name, block in self.blocks.items()
+                }
+            )
 
     def forward(
         self,
@@ -187,7 +200,8 @@ class SynthesisNetwork(nn.Module):
         noise_mode: NoiseMode | None = None,
         random: RandomSource | None = None,
     ) -> Float[Tensor, "B T 3 H W"]:
-        """Frames of given time embeddings; arguments as `forward`."""
+        """Frames of given time embeddings, and what follows them; arguments as `forward`."""
+        modulations, motion_v = self._modulations(ws, motion_v)
         x, ws = self._enter(ws, motion_v)
 
         # Each block takes its convolutions' styles and shares the next one with the block after it.
@@ -199,9 +213,23 @@ class SynthesisNetwork(nn.Module):
                 self._noise(f"{name}/{i}", conv, motion_v.shape, noise_mode, random)
                 for i, conv in enumerate(block.convs)
             ]
-            x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises)
+            x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises, modulations[name])
             taken += len(block.convs)
         return rearrange(center_crop(rgb, self.resolution), "(b t) c h w -> b t c h w", b=len(motion_v))
+
+    def _modulations(
+        self, ws: Float[Tensor, "B L D"], motion_v: Float[Tensor, "B T VA"]
+    ) -> tuple[dict[str, list[Modulation | None]], Float[Tensor, "B T V"]]:
+        """What modulates each convolution, by blocks, out of what follows the embeddings; and these alone.
+
+        Where layers have styles of several videos, it is the first one that moves them.
+        """
+        if self.temporal_modulation is None:
+            return {name: [None] * len(block.convs) for name, block in self.blocks.items()}, motion_v
+        out_dim = self.motion.out_dim
+        values = self.temporal_modulation(ws[:, 0], motion_v[:, :, out_dim:])
+        bases = self.modulation_bases.items()
+        return {name: [basis(values) for basis in block] for name, block in bases}, motion_v[:, :, :out_dim]
 
     def _enter(self, ws: Tensor, motion_v: Float[Tensor, "B T V"]) -> tuple[Float[Tensor, "N I h w"], Tensor]:
         """The input of the first block, and the styles, with the time embedding where it belongs."""

@@ -57,6 +57,14 @@ def locate(t: Tensor, distance: float, dtype: torch.dtype = torch.float32) -> Se
     return Segments(index, t, t_left, t_left + distance, since_left.to(dtype) / distance, distance)
 
 
+def followed_by_codes(
+    embedding: Float[Tensor, "N V"], left: Float[Tensor, "N D"], right: Float[Tensor, "N D"], segments: Segments
+) -> Float[Tensor, "N VA"]:
+    """Embeddings with the share of the segment, the code before and the code after each frame behind them."""
+    share = rearrange(segments.weight, "b t -> (b t) 1")
+    return torch.cat([embedding, share, left, right], dim=1)
+
+
 def float64_device(device: torch.device) -> torch.device:
     """Where float64 is computed for tensors on ``device``: there, or on the CPU where the device has no float64."""
     return torch.device("cpu") if device.type == "mps" else device

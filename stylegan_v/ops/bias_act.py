@@ -60,7 +60,7 @@ def bias_act(
 def scaled_lrelu(
     x: Float[Tensor, "N C H W"],
     scale: Float[Tensor, "N C"] | None,
-    bias: Float[Tensor, " C"],
+    bias: Float[Tensor, "*N C"],
     *,
     gain: float = 1.0,
     clamp: float | None = None,
@@ -68,10 +68,10 @@ def scaled_lrelu(
     """Fast form of ``bias_act(x * scale, bias, act="lrelu", gain=sqrt(2) * gain, clamp=clamp)``.
 
     A leaky ReLU commutes with positive factors, so the gain moves onto the small operands and the large one is read
-    once for scale and bias, once for the activation and once for the clamp.
+    once for scale and bias, once for the activation and once for the clamp. The bias may be that of each image.
     """
     gain = gain * _SQRT2
-    bias = (bias * gain).to(x.dtype).view(-1, 1, 1)
+    bias = (bias * gain).to(x.dtype)[..., None, None]
     scale = gain if scale is None else (scale * gain).to(x.dtype)[:, :, None, None]
     x = F.leaky_relu(torch.addcmul(bias, x, scale) if isinstance(scale, Tensor) else x * scale + bias, 0.2)
     return x if clamp is None else x.clamp(-clamp, clamp)

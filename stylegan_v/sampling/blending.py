@@ -122,7 +122,14 @@ def motion_on(
         label = None if labels is None else torch.lerp(labels[left], labels[right], share[:, None])
         return rearrange(exact.trajectory(blended, label), "s 1 d -> 1 s d")
 
-    return ExactPath(trajectory, exact.reach, exact.time_encoder, exact.distance, around(with_time))
+    return ExactPath(
+        trajectory,
+        exact.reach,
+        exact.time_encoder,
+        exact.distance,
+        around(with_time),
+        codes_follow=exact.codes_follow,
+    )
 
 
 def check_blendable(motion: Motion) -> None:

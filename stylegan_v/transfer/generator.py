@@ -17,6 +17,7 @@ def fill_generator(ledger: Ledger, new: Generator, old: Generator) -> None:
     mlp(ledger, new.mapping, old.mapping, labels(old.c_dim, new.c_dim))
     moves_alike = fill_motion(ledger, new.synthesis.motion, old.synthesis.motion)
     fill_synthesis(ledger, new.synthesis, old.synthesis, moves_alike)
+    fill_modulation(ledger, new.synthesis, old.synthesis, moves_alike)
 
 
 # Motion
@@ -159,3 +160,33 @@ def _blank(ledger: Ledger, torgb: ToRGB) -> None:
     """Adds nothing to the frames until it has learned to: they are those of the blocks before, enlarged."""
     for name in ("weight", "bias"):
         ledger.start(torgb, name, 0.0, "zero: adds nothing at first")
+
+
+# Temporal modulation
+
+
+def fill_modulation(ledger: Ledger, new: SynthesisNetwork, old: SynthesisNetwork, moves_alike: bool) -> None:
+    """Fills what scales and shifts features in time; where the source has none, or another, it starts without effect.
+
+    Args:
+        ledger: Where it is entered.
+        new: What is filled.
+        old: The source.
+        moves_alike: Whether motion codes mean what they meant.
+    """
+    if new.temporal_modulation is None:
+        return
+    if old.temporal_modulation is None:
+        for module in (new.temporal_modulation, new.modulation_bases):
+            ledger.anew(module, "not in the source: starts without effect")
+        return
+    sizes = [(side.temporal_modulation.num_knots, side.temporal_modulation.rank) for side in (new, old)]
+    if not moves_alike or sizes[0] != sizes[1] or not ledger.take(new.temporal_modulation, old.temporal_modulation):
+        ledger.anew(new.temporal_modulation, "other motion codes or grids: starts without effect")
+        ledger.anew(new.modulation_bases, "other motion codes or grids: starts without effect")
+        return
+    for name, bases in new.modulation_bases.items():
+        if _counterpart(new, old, name) is None:
+            ledger.anew(bases, "a resolution that the source does not have")
+        else:
+            ledger.take(bases, old.modulation_bases[name])
