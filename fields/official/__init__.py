@@ -3,7 +3,7 @@
 from fields.official.cam_networks import cam_image, cam_signal
 from fields.official.ffnerv_networks import ffnerv
 from fields.official.image_models import encoder, liif, metasr
-from fields.official.radiance_fields import mipnerf, nerf, tnerf
+from fields.official.radiance_fields import mipnerf, mipnerf_state, nerf, nerf_state, tnerf, tnerf_state
 from fields.official.video_fields import ffn, nerv, nvp, nvp_name, nvp_state, siren
 
 __all__ = [
@@ -15,11 +15,14 @@ __all__ = [
     "liif",
     "metasr",
     "mipnerf",
+    "mipnerf_state",
     "nerf",
+    "nerf_state",
     "nerv",
     "nvp",
     "nvp_name",
     "nvp_state",
     "siren",
     "tnerf",
+    "tnerf_state",
 ]
