@@ -6,7 +6,6 @@ Shape legend
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,13 +15,13 @@ import numpy as np
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
-from datasets.files import atomic_path
 from datasets.views import Views, unit_range
+from fields.fitting.keeping import add_line, add_picture, add_scalars, size_of
 from fields.fitting.pictures import compared, sheet
 from fields.radiance.camera import RadianceField, render
+from fields.radiance.rays import View
 from fields.reconstruction import files, pictures, report
 from fields.reconstruction.measures import Needs, open_measures
 from fields.scale_scores import side_by_side, to_bytes
@@ -30,7 +29,6 @@ from fields.scale_scores import side_by_side, to_bytes
 if TYPE_CHECKING:
     from fields.fitting.radiance import RadianceFitting
 
-RESULTS, SAMPLES = "validation.jsonl", "samples"
 _ROWS = 4  # views that are shown
 _SIDE = 256  # of a shown one
 _AT_LEAST = 128  # pixels of its longer side
@@ -40,15 +38,18 @@ class _Stopped(Exception):
     """Somebody wants the run to end."""
 
 
-def shaded(depth: Float[Tensor, "H W"], near: float, far: float) -> Float[Tensor, "3 H W"]:
-    """Depths as a picture: white is near, black far.
+def shaded(
+    depth: Float[Tensor, "H W"], opacity: Float[Tensor, "H W"], near: float, far: float
+) -> Float[Tensor, "3 H W"]:
+    """Depths as a picture: white is near, black is far or nothing.
 
     Args:
         depth: Distances.
-        near: The least of them.
+        opacity: How much there is at all, in [0, 1].
+        near: The least distance.
         far: The largest.
     """
-    return repeat(((far - depth) / (far - near)).clamp(0, 1), "h w -> c h w", c=3)
+    return repeat(((far - depth) / (far - near)).clamp(0, 1) * opacity, "h w -> c h w", c=3)
 
 
 def beside(
@@ -104,6 +105,7 @@ class RadianceRecord:
             return None
         own = {name: np.array(values) for name, values in hits.items()}
         line = {"updates": fitting.updates, "views": len(numbers), "returns": fitting.guard.restores}
+        line |= size_of(fitting.model)
         line |= {name: _mean_and_spread(values) for name, values in (found.frames | own).items()}
         if fitting.trainer.is_global_zero:
             self._keep(fitting, line, shown)
@@ -123,7 +125,8 @@ class RadianceRecord:
         for place, number in enumerate(numbers):
             if fitting.asked_to_stop():
                 raise _Stopped
-            rgb, depth = self.look(fitting.model, views, number, device)
+            seen = self.look(fitting.model, views, number, device)
+            rgb, depth = seen.rgb.float().clamp(0, 1), seen.depth.float()
             target = unit_range(views.rgb[number]).to(device)
             if views.depth is not None:
                 exact = views.depth[number].to(device)
@@ -132,11 +135,11 @@ class RadianceRecord:
                 hits.setdefault("depth_error", []).append(float((depth - exact)[hit].abs().mean()))
             result, reference = (rearrange(picture, "h w c -> c h w") for picture in (rgb, target))
             if place in chosen:
-                shown.append(beside(reference, result, shaded(depth, views.near, views.far)))
+                shown.append(beside(reference, result, shaded(depth, seen.opacity.float(), views.near, views.far)))
             yield result[None], reference[None]
 
-    def look(self, model: RadianceField, views: Views, number: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Colours [H, W, 3] in [0, 1] and depths [H, W] of a view.
+    def look(self, model: RadianceField, views: Views, number: int, device: torch.device) -> View:
+        """What the field shows of a view.
 
         Args:
             model: The field.
@@ -146,22 +149,13 @@ class RadianceRecord:
         """
         time = None if views.times is None else float(views.times[number])
         where = views.c2w[number].to(device), views.size, views.focal, views.near, views.far
-        seen = render(model, *where, time, self.chunk, views.background, views.unit)
-        return seen.rgb.float().clamp(0, 1), seen.depth.float()
+        return render(model, *where, time, self.chunk, views.background, views.unit)
 
     def _keep(self, fitting: RadianceFitting, line: dict[str, Any], shown: Sequence[np.ndarray]) -> None:
-        folder, step = Path(fitting.trainer.default_root_dir), fitting.updates
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / RESULTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        picture = sheet(shown)
-        with atomic_path(folder / SAMPLES / f"fit_{step:07d}.png") as temporary:
-            Image.fromarray(picture).save(temporary, "PNG")
+        add_line(Path(fitting.trainer.default_root_dir), line)
         means = {f"fit/{name}": value["mean"] for name, value in line.items() if isinstance(value, dict)}
-        for logger in fitting.trainer.loggers:
-            logger.log_metrics({name: mean for name, mean in means.items() if isinstance(mean, float)}, step=step)
-            if hasattr(logger.experiment, "add_image"):  # TensorBoard's
-                logger.experiment.add_image("target_result_error_depth", picture, step, dataformats="HWC")
+        add_scalars(fitting.trainer, means, fitting.updates)
+        add_picture(fitting, "target_result_error_depth", sheet(shown))
 
 
 def _mean_and_spread(values: np.ndarray) -> dict[str, Any]:
