@@ -50,6 +50,8 @@ TOTALS = {  # parameters of (generator, discriminator)
     **dict.fromkeys(("image_pretrain_256", "image_pretrain_frames_256"), IMAGES_256),
     "image_pretrain_tiny": (17_044, 16_929),
     **dict.fromkeys(("tiny", "smooth_tiny", "tiny_evaluated"), (21_700, 45_265)),
+    # The head, and scales and shifts of rank 4 for the one convolution of 4 px and two of 8, 16 and 32.
+    "tiny_cam": (21_700 + 33 * 32 + 2 * 4 * (16 + 2 * (16 + 16 + 8)), 45_265),
     "mocogan_sg2_tiny": (22_324, 44_704),
     "real_tiny": (846_655, 1_017_665),
     "demo": (442_108, 687_553),
@@ -160,7 +162,7 @@ def test_official_configs_say_what_the_original_derives(name: str) -> None:
     assert model["discriminator"]["init_args"]["mbstd_group_size"] == settings["mbstd_group"]
 
 
-@pytest.mark.parametrize("name", ["tiny", "smooth_tiny", "mocogan_sg2_tiny", "image_pretrain_tiny"])
+@pytest.mark.parametrize("name", ["tiny", "smooth_tiny", "tiny_cam", "mocogan_sg2_tiny", "image_pretrain_tiny"])
 def test_tiny_config_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     total_kimg = _read(name)["model"]["init_args"]["total_kimg"] / 2
     command = ["fit", "--config", str(CONFIGS[name]), "--runs_dir", str(tmp_path), f"--model.total_kimg={total_kimg}"]

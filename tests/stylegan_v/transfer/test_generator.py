@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegan_v.networks import Generator, LSTMMotion, MotionEncoder, Motionless
+from stylegan_v.networks import Generator, LSTMMotion, MotionEncoder, Motionless, TemporalModulation
 from stylegan_v.networks.smooth_encoding import SmoothEncoding
 from stylegan_v.ops.resample import upsample2d
 from tests.stylegan_v.transfer.small_networks import (
@@ -193,3 +193,47 @@ def test_time_that_is_added_to_styles_is_said_to_change_frames() -> None:
     assert filled(generator(motion=motion(**sizes), time_conditioning="sum_w"), old).notes == [
         "time is added to every style in one of the two networks only: frames change with it"
     ]
+
+
+# Temporal modulation
+
+
+def modulated(seed: int = 1, v_dim: int = 8, **settings: Any) -> Generator:
+    return generator(seed=seed, temporal_modulation=TemporalModulation(8, v_dim, num_knots=4, rank=3), **settings)
+
+
+def test_temporal_modulation_that_the_source_does_not_have_starts_without_effect() -> None:
+    old, new = generator(), modulated()
+    new.synthesis.temporal_modulation.head.bias.data.zero_()  # which small networks do not leave at zero
+    ledger = filled(new, old)
+    with torch.no_grad():
+        assert torch.equal(draw(new), draw(old))
+    started = {name for name, outcome in outcomes(ledger).items() if outcome == "new"}
+    assert {name.split(".")[1] for name in started} == {"temporal_modulation", "modulation_bases"}
+    stuck = without_gradient(new, draw(new))
+    assert not {name for name in stuck if ".temporal_modulation." in name}
+
+
+def test_temporal_modulation_is_taken_along_or_left_behind() -> None:
+    old, new, plain = modulated(seed=0), modulated(), generator(seed=2)
+    assert set(outcomes(filled(new, old)).values()) == {"taken"}
+    with torch.no_grad():
+        assert torch.equal(draw(new), draw(old))
+    unused = {row.name for row in filled(plain, old).rows() if row.outcome == "unused"}
+    assert {name.split(".")[1] for name in unused} == {"temporal_modulation", "modulation_bases"}
+
+
+def test_temporal_modulation_at_another_resolution_keeps_what_it_knows() -> None:
+    old, new = modulated(seed=0), modulated(resolution=32)
+    found = outcomes(filled(new, old))
+    assert found["synthesis.temporal_modulation.head.weight"] == "taken"
+    assert found["synthesis.modulation_bases.b16.0.gamma"] == "taken"
+    assert found["synthesis.modulation_bases.b32.0.gamma"] == "new"
+
+
+def test_temporal_modulation_by_other_codes_starts_anew() -> None:
+    old, new = modulated(seed=0), modulated(v_dim=4, motion=motion(v_dim=4))
+    before = new.synthesis.temporal_modulation.head.weight.clone()
+    found = outcomes(filled(new, old))
+    assert {found[name] for name in found if "modulation" in name} == {"new"}
+    assert torch.equal(new.synthesis.temporal_modulation.head.weight, before)
