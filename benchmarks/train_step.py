@@ -177,13 +177,14 @@ def build(
     """The full-width networks of the paper at ``resolution``, or narrower ones of ``channel_base``."""
     channel_base = channel_base or (32768 if resolution >= 512 else 16384)
     conditioned = {"projection": ProjectionConditioning, "hypernetwork": HypernetworkConditioning}[conditioning]
-    generator = Generator(resolution, channel_base=channel_base).to(device)
-    discriminator = Discriminator(
-        resolution,
-        conditioning=conditioned(num_frames=frames),
-        channel_base=channel_base,
-        mbstd_group_size=math.gcd(batch, 4),
-    ).to(device)
+    with device:
+        generator = Generator(resolution, channel_base=channel_base)
+        discriminator = Discriminator(
+            resolution,
+            conditioning=conditioned(num_frames=frames),
+            channel_base=channel_base,
+            mbstd_group_size=math.gcd(batch, 4),
+        )
     options: dict[str, Callable] = {}
     if precision == "bf16-mixed":
         options["autocast"] = lambda: torch.autocast(device.type, torch.bfloat16)
