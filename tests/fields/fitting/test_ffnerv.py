@@ -133,6 +133,7 @@ def run(folder: Path, name: str, updates: int, **network: Any) -> Path:
     return folder / name
 
 
+@pytest.mark.slow
 def test_from_the_command_to_a_file_of_a_few_bits(tmp_path: Path) -> None:
     small = {key: NETWORK[key] for key in ("latent_times", "latent_dim", "latent_size", "lower_width")}
     folder = run(
