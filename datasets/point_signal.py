@@ -107,7 +107,9 @@ def of_samples(x: Float64[np.ndarray, " N"], y: Float64[np.ndarray, " N"], name:
         wrong = np.flatnonzero(~np.isfinite(numbers))
         if len(wrong):
             raise InputError(f"{name}: {axis} of point {wrong[0] + 1} is {numbers[wrong[0]]}: give finite numbers")
-        if not np.isfinite(np.float32(np.ptp(numbers))) or np.float32(np.ptp(numbers)) == 0:
+        with np.errstate(over="ignore"):
+            extent = np.float32(np.ptp(numbers))
+        if not np.isfinite(extent) or extent == 0:
             raise InputError(f"{name}: {axis} runs from {numbers.min():g} to {numbers.max():g}: nothing can be fitted")
     positions = (x - x.min()) / np.ptp(x) * (len(x) - 1)
     return PointSignal(

@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor, nn
 
 from errors import InputError
+from fields.fitting.grid_pictures import show_grids
 from fields.fitting.guard import CollapseGuard, State, copied, cosine_rate
 from fields.fitting.memory import built_within_memory, check_memory
 from fields.interface import parameter_groups
@@ -221,6 +222,8 @@ class Fit(LightningModule):
         if found is not None:
             rank_zero_info(found)
             self._measured_at = self.updates
+            if self.trainer.is_global_zero:
+                show_grids(self)
 
     def asked_to_stop(self) -> bool:
         """Whether somebody wants the run to end now; to be called on all ranks."""

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from pytorch_lightning import LightningModule, Trainer
 from torch import nn
 
 from datasets.files import atomic_path
@@ -30,7 +29,7 @@ def add_line(folder: Path, line: Mapping[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def add_scalars(trainer: Trainer, scalars: Mapping[str, float], step: int) -> None:
+def add_scalars(trainer: Any, scalars: Mapping[str, float], step: int) -> None:
     """Adds points to curves, by all loggers.
 
     Args:
@@ -43,21 +42,23 @@ def add_scalars(trainer: Trainer, scalars: Mapping[str, float], step: int) -> No
         logger.log_metrics(found, step=step)
 
 
-def add_picture(fit: LightningModule, name: str, picture: UInt8[np.ndarray, "H W 3"]) -> None:
+def add_picture(fit: LightningModule, name: str, picture: UInt8[np.ndarray, "H W 3"], in_logs: bool = True) -> None:
     """Keeps a picture of the state at hand: as PNG beside the run's samples, and in TensorBoard.
 
     Args:
         fit: With its trainer, and a count of updates.
         name: Of the picture.
         picture: Which.
+        in_logs: In TensorBoard, too.
     """
     path = Path(fit.trainer.default_root_dir) / SAMPLES / f"{name}_{fit.updates:07d}.png"
     with atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, "PNG")
-    add_image(fit.trainer, name, picture, fit.updates)
+    if in_logs:
+        add_image(fit.trainer, name, picture, fit.updates)
 
 
-def add_image(trainer: Trainer, tag: str, picture: UInt8[np.ndarray, "H W 3"], step: int) -> None:
+def add_image(trainer: Any, tag: str, picture: UInt8[np.ndarray, "H W 3"], step: int) -> None:
     """Shows a picture in TensorBoard, where that is there.
 
     Args:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from datasets.shapes import REACH, SHAPES, disc, flower, square, triangle
-from datasets.synthetic import SpriteVideo
+from datasets.synthetic import SpriteVideo, waves_checker_disc
 from errors import InputError
 
 PLAIN = {"max_sprites": 1, "texture": 0.0, "scroll": 0.0, "light": 0.0}
@@ -144,3 +144,16 @@ def test_impossible_scenes_are_refused() -> None:
             SpriteVideo(0, 10, (16, 16), **bad)
     with pytest.raises(InputError, match="no video"):
         SpriteVideo(0, 0, (16, 16))
+
+
+def test_the_picture_that_fields_are_compared_on_stays_as_it_is() -> None:
+    picture = waves_checker_disc()
+    assert picture.shape == (64, 64, 3)
+    assert picture[28, 38].tolist() == [230, 204, 51]  # the disc
+    assert set(np.unique(picture[:, :16, 2])) == {0, 255} and (picture[:8, :8, 2] == 0).all()  # squares of 8
+    x, y = 0.5 / 64, 8.5 / 64
+    red = 0.5 + 0.25 * np.sin(2 * np.pi * 5 * x) + 0.25 * np.sin(2 * np.pi * 3 * y)
+    green = 0.5 + 0.5 * np.sin(2 * np.pi * (4 * x + 7 * y))
+    assert picture[8, 0].tolist() == [int(255 * red + 0.5), int(255 * green + 0.5), 255]
+    with pytest.raises(InputError, match="at least 2"):
+        waves_checker_disc((1, 64))

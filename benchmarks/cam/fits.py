@@ -1,0 +1,56 @@
+"""Fits that tables are made of, through train.py."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a run left: its measurements, the last of which is that of its end."""
+
+    lines: list[dict[str, Any]]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.lines[-1]
+
+    def curve(self, name: str) -> tuple[list[float], list[float]]:
+        """Updates, and what was measured then.
+
+        Args:
+            name: Of the figure.
+        """
+        return [line["updates"] for line in self.lines], [line[name] for line in self.lines]
+
+
+def fit(work: Path, name: str, config: str, changes: Mapping[str, Any]) -> Fit:
+    """One run; what an earlier one finished is read instead.
+
+    Args:
+        work: Folder of runs.
+        name: Of the run.
+        config: File of `configs/fields`.
+        changes: Arguments of the command line by name, plain values.
+    """
+    from train import main
+
+    folder, wanted = work / name, {"config": Path(config).read_text(encoding="utf-8"), **changes}
+    mark = folder / "finished.yaml"
+    if not (mark.is_file() and yaml.safe_load(mark.read_text()) == wanted):
+        sys.argv[1:] = []  # what was meant for this program is no business of the other
+        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+        flags = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in changes.items()]
+        quiet = ["--trainer.logger=false", "--progress.line_seconds=1e9", "--trainer.accelerator=cpu"]
+        main(["fit", "--config", config, "--runs_dir", str(work), "--run_name", name, *quiet, *flags])
+        mark.write_text(yaml.safe_dump(wanted))
+    lines = (folder / "validation.jsonl").read_text().splitlines()
+    return Fit([json.loads(line) for line in lines])
