@@ -17,7 +17,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from command_line import Parser
 from errors import clear_errors
-from generate_options import ClipOptions, ClipsOptions, FramesOptions, PlaybackOptions
+from generate_options import ClipOptions, ClipsOptions, FramesOptions, InpaintOptions, PlaybackOptions
 
 What = Literal["content", "motion"]
 
@@ -280,6 +280,39 @@ def render(ckpt: str, out: str = "out.mp4", **options: Any) -> None:
     command.render(ckpt, out, PlaybackOptions(**options))
 
 
+def inpaint(video: str, mask: str, out: str = "filled.mp4", **options: Any) -> None:
+    """What a mask hides of a video, filled by a field that is fitted to the rest; with the truth, how well.
+
+    example: python generate.py inpaint --video damaged.mp4 --mask mask.png --out filled.mp4
+
+    Args:
+        video: A video file, or a folder or zip of frames.
+        mask: A picture, or a video, folder or .npy array with a picture for each frame: white is filled, black is kept.
+        out: A file name (.mp4, .webm, .gif, .webp, .npy, ...); without such an end, a folder of png files.
+        **options: See `InpaintOptions`.
+    """
+    from fields.playback import inpainting
+
+    job = inpainting.plan(InpaintOptions(video=video, mask=mask, out=out, **options))
+    if job.options.ckpt is None:
+        _fit(inpainting.training_arguments(job))
+    inpainting.finish(job)
+
+
+def _fit(arguments: list[str]) -> None:
+    """Trains as train.py does."""
+    import torchvision_guard  # noqa: F401  (before Lightning)
+
+    # isort: split
+    from stylegan_v.runs import RunCLI
+
+    given, sys.argv = sys.argv, sys.argv[:1]  # which Lightning would look at, too
+    try:
+        RunCLI(args=arguments)
+    finally:
+        sys.argv = given
+
+
 def orbit(
     ckpt: str,
     out: str = "orbit.mp4",
@@ -333,6 +366,7 @@ ACTIONS = {
     "export": export,
     "upscale": upscale,
     "render": render,
+    "inpaint": inpaint,
     "orbit": orbit,
 }
 

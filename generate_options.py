@@ -194,6 +194,46 @@ class PlaybackOptions:
                 raise InputError(f"{one}: {other} is given as well: give one of the two")
 
 
+@dataclass(frozen=True, kw_only=True)
+class InpaintOptions:
+    """What is filled, and by which field.
+
+    Args:
+        video: A video file, or a folder or zip of frames.
+        mask: A picture, or a video, folder or .npy array with a picture for each frame: white is filled, black is kept.
+        out: A file name (.mp4, .webm, .gif, .webp, .npy, ...); without such an end, a folder of png files.
+        fit_config: Says which field is fitted and how; its data are those given here, all of its frames.
+        ckpt: A field that was fitted with this mask already, instead.
+        truth: The video without damage, for figures; the video itself where what the mask hides of it is the truth.
+        run: Folder of the fit; the same command goes on with it. None: runs/inpaint_ and the name of the result.
+        updates: Length of the fit. None: as the config says.
+        keep_visible: Take what is visible from the video; else all is drawn by the field.
+        fps: Frames per second of a folder of pictures.
+        crf: Quality of mp4, webm and webp, 0 is best. None: hardly to be told from the frames.
+        device: Where the result is drawn: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
+        overwrite: Whether to replace a file that was made with other settings; one made with the same is kept.
+    """
+
+    video: str
+    mask: str
+    out: str = "filled.mp4"
+    fit_config: str = "configs/fields/nvp_inpaint.yaml"
+    ckpt: str | None = None
+    truth: str | None = None
+    run: str | None = None
+    updates: int | None = None
+    keep_visible: bool = True
+    fps: float = 25.0
+    crf: int | None = None
+    device: str = "auto"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _positive("fps", self.fps)
+        if self.updates is not None:
+            _count("updates", self.updates)
+
+
 def _positive(key: str, value: float | None) -> None:
     if value is not None and not 0 < value < math.inf:
         raise InputError(f"{key}: {value:g}: give a number above 0")

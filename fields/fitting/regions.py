@@ -119,10 +119,10 @@ class Regions:
         held_out = self.found.get(HELD_OUT, {})
         guesses = {name: {k: self._guessed(k, share) for k in held_out} for name, share in _BASELINES.items()}
         return {
-            "psnr": {name: _per_frame(values) for name, values in self.found.items()},
+            "psnr": {name: per_frame(values) for name, values in self.found.items()},
             "held_out": list(self.signal.held_out),
             "not_between_two_that_are_seen": sorted(set(self.signal.held_out) - set(held_out)) if held_out else [],
-            "baselines": {name: _per_frame(values) for name, values in guesses.items() if values},
+            "baselines": {name: per_frame(values) for name, values in guesses.items() if values},
         }
 
     def _guessed(self, number: int, share: float) -> float:
@@ -144,5 +144,6 @@ def spread(values: Sequence[float]) -> dict[str, Any]:
     return found | ({"exact_frames": len(values) - len(finite)} if len(finite) < len(values) else {})
 
 
-def _per_frame(values: dict[int, float]) -> dict[str, Any]:
+def per_frame(values: dict[int, float]) -> dict[str, Any]:
+    """Mean, spread and figures of frames, by their numbers, as plain values."""
     return {**spread(list(values.values())), "frames": {str(k): report.plain(v) for k, v in sorted(values.items())}}
