@@ -164,7 +164,7 @@ class RadianceMLP(nn.Module):
     def forward(
         self, points: Float[Tensor, "R S Z"], views: Float[Tensor, "R V"], coords: Float[Tensor, "R D"] | None = None
     ) -> tuple[Float[Tensor, "R S 3"], Float[Tensor, "R S"]]:
-        """Colour and density before their activations.
+        """Colour and density before their activations, in the precision of the points.
 
         Args:
             points: Encoded.
@@ -174,4 +174,4 @@ class RadianceMLP(nn.Module):
         features = self.trunk(points, coords)
         views = repeat(views, "r v -> r s v", s=points.shape[1])
         colour = self.colour(torch.cat((self.bottleneck(features), views), dim=-1)).relu()
-        return self.rgb(colour), self.density(features)[..., 0]
+        return self.rgb(colour).to(points.dtype), self.density(features)[..., 0].to(points.dtype)

@@ -223,7 +223,6 @@ def orbit(
         return
     _check_place(path, overwrite=overwrite)
     chunk = CHUNK if where.type == "cpu" else _GPU_CHUNK
-    path.parent.mkdir(parents=True, exist_ok=True)
     with open_writer(path, fps, crf=crf, metadata=settings) as writer:
         frames = frames_of(field, scene, tour, pixels, chunk, where)
         for frame in tqdm(frames, total=tour.num_frames, unit="frame", disable=None):

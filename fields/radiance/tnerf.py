@@ -52,8 +52,10 @@ class Deformation(nn.Module):
             times: In [0, 1].
         """
         moments = repeat(times, "r -> r s 1", s=points.shape[1])
-        encoded = [octaves(value, self.num_octaves) for value in (points, moments)]
-        return self.shift(self.trunk(torch.cat(encoded, dim=-1)))
+        # The fine waves of the scene at rest would multiply what autocast rounds away.
+        with torch.autocast(points.device.type, enabled=False):
+            encoded = [octaves(value, self.num_octaves) for value in (points, moments)]
+            return self.shift(self.trunk(torch.cat(encoded, dim=-1)))
 
 
 class TNeRF(MarchingField):

@@ -7,7 +7,9 @@ import torch
 
 from errors import InputError
 from fields.radiance.camera import Background, pixel_rays, render
+from fields.radiance.nerf import NeRF
 from fields.radiance.rays import Rays, Rendered
+from tests.fields.radiance.small_scenes import disturb
 
 # Rotated by a right angle about y: the camera looks along -x.
 C2W = torch.tensor([[0.0, 0.0, 1.0, 4.0], [0.0, 1.0, 0.0, 0.5], [-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
@@ -69,3 +71,11 @@ def test_matrices_are_finite() -> None:
         pixel_rays(C2W * math.nan, (2, 2), 1.0)
     with pytest.raises(InputError, match="chunk"):
         render(Compass(), C2W, (2, 2), 1.0, 1.0, 2.0, chunk=0)
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_the_chunk_changes_no_picture_of_a_field(unit: bool) -> None:
+    field = disturb(NeRF((5, 6), 3, width=8, depth=3, skip=2, colour_width=5, density="softplus"))
+    whole, parts = (render(field, C2W, (4, 5), 6.0, 2.0, 6.0, chunk=chunk, unit=unit) for chunk in (100, 3))
+    for name in ("rgb", "depth", "opacity"):
+        torch.testing.assert_close(getattr(whole, name), getattr(parts, name), rtol=0, atol=1e-6)

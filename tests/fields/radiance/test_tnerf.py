@@ -40,6 +40,15 @@ def test_points_hardly_move_at_the_beginning() -> None:
     assert 0 < shifts.abs().max() < 0.01
 
 
+def test_places_are_not_rounded_by_autocast() -> None:
+    deformation, points, times = Deformation(), torch.randn(3, 5, 3), torch.rand(3)
+    expected = deformation(points, times)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(deformation(points, times), expected)
+        seen = TNeRF(**SMALL).render_rays(rays(3, times))[-1]
+    assert seen.rgb.dtype == seen.depth.dtype == seen.weights.dtype == torch.float32
+
+
 def test_grids_start_as_the_identity() -> None:
     model, some = TNeRF(**SMALL), rays()
     plain = copy_network(model, TNeRF(**SMALL, time_knots=None))
