@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from pathlib import Path
 
@@ -164,3 +165,19 @@ def test_a_damaged_part_is_named() -> None:
     data = to_bytes(Contents(contents.node, contents.facts, contents.group, (cut, *rest)))
     with pytest.raises(InputError, match=rf"video\.field: {first.name}: its symbols are cut off"):
         decode(data, PATH)
+
+
+def test_whatever_bytes_say_symbols_are_steps_or_refused() -> None:
+    good, count = write_symbols(*to_steps(weights(300), TanhFloor(6))), 0
+    draw = random.Random(0)
+    for _ in range(500):
+        data = bytearray(good)
+        for _ in range(draw.randint(1, 4)):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        try:
+            steps, _ = read_symbols(bytes(data), (300,), TanhFloor(6))
+        except InputError:
+            count += 1
+        else:
+            assert steps.shape == (300,) and steps.abs().max() <= 31
+    assert count > 400
