@@ -170,7 +170,7 @@ def render(
 
     For a single video the network is folded once (see `networks.folding`). Several take turns: the network is folded
     for one of them and renders up to ``chunk`` of its frames, of which no more than 16 chunks are held. Where time
-    enters the styles, and for three frames or fewer at a turn, the network is used as it is.
+    enters the styles or scales the features, and for three frames or fewer at a turn, the network is used as it is.
 
     Args:
         generator: The network, in any mode; its running averages do not move.

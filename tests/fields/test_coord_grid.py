@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -159,3 +160,18 @@ def test_settings_that_cannot_be() -> None:
         CoordGrid((3, 3), periodic=(True,))
     with pytest.raises(InputError, match="coordinates of 2 axes"):
         CoordGrid((3,))(torch.zeros(4, 2))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_gpu_reads_what_the_host_reads_derivatives_included(shape: tuple[int, ...]) -> None:
+    grid, coords = filled(shape, 2, periodic=(True, *[False] * (len(shape) - 1))), places(50, len(shape), 1.4)
+    found = []
+    for device in ("cpu", "cuda"):
+        points, moved = coords.to(device).requires_grad_(), copy.deepcopy(grid).to(device)
+        values = moved(points)
+        by_points, by_knots = torch.autograd.grad(values.square().sum(), (points, moved.values), create_graph=True)
+        second = torch.autograd.grad(by_points.square().sum() + by_knots.square().sum(), (points, moved.values))
+        found.append([x.detach().cpu() for x in (values, by_points, by_knots, *second)])
+    for on_host, on_gpu in zip(*found, strict=True):
+        torch.testing.assert_close(on_gpu, on_host, rtol=1e-3, atol=1e-3)

@@ -9,7 +9,14 @@ import torch
 from stylegan_v.inspect import settings
 from stylegan_v.inspect.contents import Contents
 from stylegan_v.inspect.opening import open_contents
-from stylegan_v.networks import Discriminator, Generator, LSTMMotion, ProjectionConditioning
+from stylegan_v.networks import (
+    Discriminator,
+    Generator,
+    LSTMMotion,
+    MotionEncoder,
+    ProjectionConditioning,
+    TemporalModulation,
+)
 from stylegan_v.networks.motion_interface import Motionless
 from tests.stylegan_v import tiny_gan
 
@@ -61,6 +68,14 @@ def test_settings_of_a_generator_are_those_it_was_made_with() -> None:
         "min_period": 16,
         "max_period": 1024,
     }
+
+
+def test_temporal_modulation_is_told_of_where_there_is_some() -> None:
+    motion = MotionEncoder(z_dim=4, v_dim=8, num_frequencies=4, kernel_size=3, max_num_frames=32)
+    sizes = {"z_dim": 4, "w_dim": 8, "motion": motion, "channel_base": 64, "channel_max": 8}
+    generator = Generator(16, **sizes, temporal_modulation=TemporalModulation(8, 8, num_knots=5, rank=3))
+    found = settings.generator_settings(generator, {})
+    assert found["temporal_modulation"] == {"num_knots": 5, "rank": 3}
 
 
 def test_other_motions_tell_what_they_have() -> None:
