@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -22,14 +23,14 @@ from pytorch_lightning import Callback, LightningDataModule, Trainer
 
 import train
 from datasets.acceptance_video import acceptance_video
-from datasets.signal_datamodule import SyntheticSignal
+from datasets.signal_datamodule import SyntheticSignal, VideoSignal
 from errors import InputError
 from fields.coords import centres, mesh
 from fields.ffn import FFN
 from fields.fitting import FieldFitting
 from fields.fitting.base import with_arguments
 from fields.fitting.guard import copied
-from fields.fitting.video import from_bytes, points_of
+from fields.fitting.video import frame_loss, from_bytes, points_of
 from fields.instant_ngp import InstantNGP
 from fields.nerv import NeRV, NeRVNetwork
 from fields.nerv_training import nerv_loss
@@ -279,3 +280,96 @@ def test_what_cannot_be_fitted_is_said_in_a_line(
         run(tmp_path, video, *flags)
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert end.value.code == 2 and message.startswith("train.py: error: ") and words in message
+
+
+# What training does not see
+
+
+def folders(path: Path) -> Path:
+    """A video of 7 frames of 13 x 11, and of the same with other pixels where mask.png is white or frames are odd."""
+    hidden = np.zeros((13, 11), dtype=bool)
+    hidden[4:9, 3:7] = True
+    Image.fromarray(hidden).save(path / "mask.png")
+    random = np.random.default_rng(0)
+    for name in ("video", "other"):
+        (path / name).mkdir()
+        for number, frame in enumerate(acceptance_video(7, (13, 11)).permute(0, 2, 3, 1).numpy()):
+            noise = random.integers(0, 255, frame.shape, dtype=np.uint8)
+            unseen = hidden[..., None] | (number % 2 == 1)
+            Image.fromarray(np.where(unseen, noise, frame) if name == "other" else frame).save(
+                path / name / f"{number}.png"
+            )
+    return path
+
+
+def fit_of_folder(
+    path: Path, name: str, make: Any, run: str, *callbacks: Callback, checkpoint: Path | None = None, **settings: Any
+) -> FieldFitting:
+    torch.manual_seed(0)
+    module = FieldFitting(make, total_updates=8, validate_every=1000)
+    data = VideoSignal(path / name, batch_size=64, batch_frames=2, cache_dir=path / "cache", **settings)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = Trainer(
+        max_epochs=-1, accelerator="cpu", logger=False, default_root_dir=path / run, callbacks=list(callbacks), **quiet
+    )
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    return module
+
+
+ODD_SIZES = FIELDS | {
+    "nvp": partial(NVP, levels=2, base=4, sparse_shape=[4, 5, 5], width=16),
+    "nerv": lambda size: NeRV(
+        size, NeRVNetwork(num_octaves=4, stem=(8,), fc_size=(13, 11), fc_dim=4, strides=(1,), lower_width=4)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD_SIZES)
+def test_what_is_hidden_or_held_out_changes_nothing_in_any_field(name: str, tmp_path: Path) -> None:
+    """Also of sizes that nothing divides; and a run in two parts is that in one."""
+    path, make = folders(tmp_path), ODD_SIZES[name]
+    unseen = {"mask": path / "mask.png", "held_out": "odd"}
+    one, other = (fit_of_folder(path, video, make, video + "_run", **unseen) for video in ("video", "other"))
+    assert same(one.model.state_dict(), other.model.state_dict())
+    assert one.model.size == (4, 13, 11)
+
+    cut = path / "cut.ckpt"
+    fit_of_folder(path, "video", make, "part", Interrupted(5, cut), **unseen)
+    rest = fit_of_folder(path, "other", make, "rest", checkpoint=cut, **unseen)
+    assert same(one.model.state_dict(), rest.model.state_dict())
+
+    found = json.loads((path / "video_run" / "regions.json").read_text())
+    parts = {part: [int(k) for k in figures["frames"]] for part, figures in found["psnr"].items()}
+    assert parts == {"visible": [0, 2, 4, 6], "hidden": [0, 2, 4, 6], "held_out": [1, 3, 5]}
+    line = json.loads((path / "video_run" / "validation.jsonl").read_text())
+    assert {"psnr", "ssim", "psnr_visible", "psnr_hidden", "psnr_held_out", "ssim_held_out"} <= line.keys()
+    picture = np.asarray(Image.open(path / "video_run" / "samples" / "fit_0000008.png"))
+    assert (picture == (255, 0, 255)).all(-1).any()  # the mask is shown
+
+
+def test_figures_of_damage_are_not_kept(tmp_path: Path) -> None:
+    path = folders(tmp_path)
+    fit_of_folder(path, "video", FIELDS["siren"], "run", mask=path / "mask.png", truth_known=False)
+    line = json.loads((path / "run" / "validation.jsonl").read_text())
+    assert "psnr_visible" in line and not {"psnr", "ssim", "psnr_hidden"} & line.keys()
+    assert not (path / "run" / "reconstruction.json").exists()
+
+
+def test_slices_that_would_see_no_frame_are_refused(tmp_path: Path) -> None:
+    path = folders(tmp_path)
+    with pytest.raises(InputError, match="7 slices of 4 frames"):
+        fit_of_folder(
+            path, "video", partial(NVP, levels=2, base=4, sparse_shape=[7, 5, 5], width=8), "run", held_out="odd"
+        )
+
+
+def test_the_loss_of_frames_is_that_of_what_is_visible() -> None:
+    random = torch.Generator().manual_seed(0)
+    result, target = (torch.rand(2, 3, 12, 13, generator=random) * 2 - 1 for _ in range(2))
+    visible = torch.rand(2, 1, 12, 13, generator=random) < 0.6
+    loss, error = frame_loss(result, target, visible)
+    places = visible.expand_as(result)
+    assert torch.allclose(error, (result - target)[places].square().mean())
+    assert torch.allclose(loss, nerv_loss((result + 1) / 2 * visible, (target + 1) / 2 * visible))
+    everywhere = frame_loss(result, target, torch.ones_like(visible))
+    assert all(map(torch.allclose, everywhere, frame_loss(result, target)))
