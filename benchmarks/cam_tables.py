@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/cam_tables.py
     OMP_NUM_THREADS=1 python benchmarks/cam_tables.py --tables signal --seeds 0,1
 
-All runs go through train.py and are kept under --work: the same command goes on where it was stopped. There is written
+All runs go through train.py and are kept under --work by their settings: the same command reads what is finished, and
+begins one that was stopped again. There is written
 
 - tables.md and tables.json: parameters, bits, the published figure, ours of all seeds;
 - curves_<table>.png: learning curves with and without modulation in one picture, of the first seed.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,20 +39,23 @@ def fit(work: Path, name: str, config: str, changes: Mapping[str, Any]) -> Fit:
 
     Args:
         work: Folder of runs.
-        name: Of the run.
+        name: Of the run; what follows from the settings is added.
         config: File of `configs/fields`.
         changes: Arguments of the command line by name, plain values.
     """
     from train import main
 
-    folder, wanted = work / name, {"config": Path(config).read_text(encoding="utf-8"), **changes}
-    mark = folder / "finished.yaml"
-    if not (mark.is_file() and yaml.safe_load(mark.read_text()) == wanted):
+    wanted = yaml.safe_dump({"config": Path(config).read_text(encoding="utf-8"), **changes})
+    name = f"{name}_{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
+    folder, mark = work / name, work / name / "finished.yaml"
+    if not mark.is_file():
+        if folder.exists():
+            shutil.rmtree(folder)  # a run that was stopped; it is begun again
         sys.argv[1:] = []  # what was meant for this program is no business of the other
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
         flags = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in changes.items()]
         quiet = ["--trainer.logger=false", "--progress.line_seconds=1e9", "--trainer.accelerator=cpu"]
         main(["fit", "--config", config, "--runs_dir", str(work), "--run_name", name, *quiet, *flags])
-        mark.write_text(yaml.safe_dump(wanted))
+        mark.write_text(wanted)
     lines = (folder / "validation.jsonl").read_text().splitlines()
     return Fit([json.loads(line) for line in lines])
