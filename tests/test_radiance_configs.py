@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,28 @@ def test_config_makes_an_update(name: str, tmp_path: Path) -> None:
         ["fit", "--config", str(CONFIGS[name]), *flags, "--runs_dir", str(tmp_path), "--trainer.accelerator=cpu"]
     )
     assert isinstance(load_field(tmp_path / name), KINDS[name][0])
+
+
+def test_a_scene_that_cannot_be_used_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_scene(tmp_path / "scene", "train", 2)
+    path.write_text(path.read_text().replace('"./train/r_1"', '"./train/r_7"'))
+    root, runs = f"--data.root={path.parent}", ["--runs_dir", str(tmp_path / "runs"), "--trainer.accelerator=cpu"]
+    with pytest.raises(SystemExit) as ended:
+        train.main(["fit", "--config", str(CONFIGS["mipnerf_blender"]), root, *runs])
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert ended.value.code == 2
+    assert said.startswith(f"train.py: error: {path}: frames[1].file_path: there is no ")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_run_is_measured_again_by_validate(tmp_path: Path) -> None:
+    flags = ["--config", str(CONFIGS["dnerf_spheres_cam"]), "--runs_dir", str(tmp_path), "--data.size=[6,6]"]
+    flags += ["--model.total_updates=2", "--data.num_test_views=2"]
+    train.main(["fit", *flags])
+    train.main(["validate", *flags])
+    text = (tmp_path / "dnerf_spheres_cam" / "validation.jsonl").read_text()
+    fitted, again = (json.loads(line) for line in text.splitlines()[-2:])
+    assert fitted == again
