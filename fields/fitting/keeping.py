@@ -42,7 +42,7 @@ def add_scalars(trainer: Any, scalars: Mapping[str, float], step: int) -> None:
         logger.log_metrics(found, step=step)
 
 
-def add_picture(fit: LightningModule, name: str, picture: UInt8[np.ndarray, "H W 3"], in_logs: bool = True) -> None:
+def add_picture(fit: Any, name: str, picture: UInt8[np.ndarray, "H W 3"], in_logs: bool = True) -> None:
     """Keeps a picture of the state at hand: as PNG beside the run's samples, and in TensorBoard.
 
     Args:

@@ -7,7 +7,6 @@ Shape legend
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from datasets.files import atomic_path, write_json
+from fields.fitting.keeping import SAMPLES, add_line, size_of
 from fields.fitting.pictures import add_moving, compared, moving, sheet
 from fields.fitting.regions import Regions, draw
 from fields.reconstruction import files, frames, pictures, report
@@ -25,7 +25,7 @@ from fields.reconstruction.measures import Measure, Needs, open_measures
 if TYPE_CHECKING:
     from fields.fitting.video import FieldFitting
 
-RESULTS, SAMPLES, REGIONS = "validation.jsonl", "samples", "regions.json"
+REGIONS = "regions.json"
 _TOGETHER = 2**21  # pixels of frames that are measured together
 _ROWS, _MOVING = 3, 48  # frames that are shown
 _SIDE = 256  # of a moving one
@@ -65,6 +65,7 @@ class FitRecord:
         except _Stopped:
             return None
         counts = {"updates": fitting.updates, "frames": len(numbers), "returns": fitting.guard.restores}
+        counts |= size_of(fitting.model)
         figures = _figures(found) if fitting.data.signal.truth_known else {}  # else they would be of damage
         if regions is not None:
             figures |= regions.figures(found.frames.get("ssim"), numbers)
@@ -142,9 +143,7 @@ class FitRecord:
 
     def _keep(self, fitting: FieldFitting, line: dict[str, Any], shown: dict[int, Any]) -> None:
         folder, step = Path(fitting.trainer.default_root_dir), fitting.updates
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / RESULTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        add_line(folder, line)
         in_order = [shown[place] for place in sorted(shown)]
         places = dict.fromkeys(np.linspace(0, len(in_order) - 1, _ROWS).round().astype(int).tolist())
         still, gif = sheet([in_order[place] for place in places]), moving(in_order, fitting.data.signal.fps)

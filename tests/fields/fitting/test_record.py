@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,7 +41,9 @@ def test_some_frames_are_spread_evenly_and_say_so(tmp_path: Path) -> None:
     words = FitRecord(3, 100).take(fit(tmp_path), False, lambda: False)
     assert words is not None and words.startswith("update 3:  psnr ") and words.endswith("(3 frames)")
     assert not (tmp_path / "reconstruction.json").exists()
-    assert '"returns": 2' in (tmp_path / fitting_record.RESULTS).read_text()
+    line = json.loads((tmp_path / "validation.jsonl").read_text())
+    count = 3 * 8 + 8 + 8 * 3 + 3
+    assert (line["returns"], line["parameters"], line["bits"]) == (2, count, 32 * count)
 
 
 def test_an_exact_frame_is_left_out_and_counted(tmp_path: Path) -> None:
