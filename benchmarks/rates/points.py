@@ -33,14 +33,12 @@ class Point:
         payload_bits: What is decoded.
         container_bits: What says where it lies: headers, tables, sums.
         settings: How it was made.
-        grid_bits: Of the payload what is neither network nor ranges; 0 where there are no grids.
     """
 
     psnr: float
     payload_bits: int
     container_bits: int
     settings: dict[str, Any] = field(default_factory=dict)
-    grid_bits: int = 0
 
     @property
     def bits(self) -> int:
@@ -52,7 +50,6 @@ Rate = Callable[[Point], int]
 RATES: dict[str, Rate] = {
     "payload": lambda point: point.payload_bits,
     "file": lambda point: point.bits,
-    "grids": lambda point: point.grid_bits,
 }
 
 

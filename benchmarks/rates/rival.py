@@ -33,8 +33,8 @@ from fields.nvp import NVP
 from fields.reconstruction.frames import from_symmetric
 from fields.weights import StoredField, build_field
 
-QUALITIES = (10, 25, 45, 65, 80, 90, 95)
-CRFS = (4, 10, 16, 22, 28, 34, 42)
+QUALITIES = (10, 25, 45, 70, 85, 95)
+CRFS = (4, 12, 20, 27, 34, 42)
 _NUMBERS, _RANGES = "network", "ranges"
 _MAX_TENSORS = 1000
 
@@ -165,8 +165,7 @@ def rival_points(
             data = to_bytes(Contents(stored.node, {}, frames.shape[0], parts))
             found = mean_psnr(drawn(decode_sheets(data, Path("rival")), frames.shape), frames)
             payload = 8 * (len(data) - overhead(data))
-            of_grids = payload - 8 * sum(len(part.data) for part in rest)
-            yield Point(found, payload, 8 * overhead(data), {"quality": quality, "crf": crf}, of_grids)
+            yield Point(found, payload, 8 * overhead(data), {"quality": quality, "crf": crf})
 
 
 def original_points(
@@ -183,9 +182,7 @@ def original_points(
         data = encode(stored, Settings(quality, crf, group=frames.shape[0], precision="float16"))
         said = describe(data, Path("original"))
         found = mean_psnr(drawn(decode(data, Path("original")), frames.shape), frames)
-        of_grids = said["bits_by_form"]["jpeg"] + said["bits_by_form"]["hevc"]
-        settings = {"quality": quality, "crf": crf}
-        yield Point(found, said["payload_bits"], said["container_bits"], settings, of_grids)
+        yield Point(found, said["payload_bits"], said["container_bits"], {"quality": quality, "crf": crf})
 
 
 def drawn(field: NVP, shape: Sequence[int]) -> UInt8[Tensor, "F 3 H W"]:

@@ -78,7 +78,7 @@ def test_points_are_kept_by_their_settings(tmp_path: Path) -> None:
 
     def make() -> list[Point]:
         made.append(1)
-        return [Point(30.0, 100, 10, {"crf": 4}, 50)]
+        return [Point(30.0, 100, 10, {"crf": 4})]
 
     first = kept(tmp_path / "a.json", {"crfs": (4,)}, make)
     assert kept(tmp_path / "a.json", {"crfs": (4,)}, make) == first == make() and len(made) == 2
