@@ -218,7 +218,7 @@ def as_text(results: list[Result]) -> str:
 def sheet(results: list[Result]) -> Image.Image:
     """A row for each task: truth, what was seen, the field's, the guess; pixels magnified to one size."""
     rows = [
-        np.concatenate([np.kron(p, np.ones((160 // len(p), 160 // len(p), 1), np.uint8)) for p in one.pictures], axis=1)
+        np.concatenate([np.kron(p, np.ones((192 // len(p), 192 // len(p), 1), np.uint8)) for p in one.pictures], axis=1)
         for one in results
     ]
     return Image.fromarray(np.concatenate(rows))

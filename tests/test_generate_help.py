@@ -36,11 +36,12 @@ def test_help_teaches_by_an_example_that_can_be_parsed(verb: str, capsys: pytest
     assert (program, script, name) == ("python", "generate.py", verb)
     parser = generate.ActionParser(exit_on_error=False)
     parser.add_function_arguments(generate.ACTIONS[verb])
-    assert parser.parse_args(flags).ckpt == "runs/demo"
+    given = parser.parse_args(flags)
+    assert str(given.ckpt).startswith("runs/") or given.video  # a model, or what one is fitted to
 
 
 def test_the_list_of_verbs_shows_all_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         generate.main(["--help"])
     out = capsys.readouterr().out
-    assert all(f"python generate.py {verb} --ckpt" in out for verb in generate.ACTIONS)
+    assert all(f"python generate.py {verb} --" in out for verb in generate.ACTIONS)

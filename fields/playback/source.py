@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from fields.weights import StoredField, build_field, find_field, read_field
 _GPU_CHUNK = 8 * CHUNK  # a GPU needs more points at once to be busy
 
 
+@runtime_checkable
 class Renders(Protocol):
     """What draws frames."""
 
