@@ -311,7 +311,8 @@ def benchmark(
         print(as_text([kept[one] for one in asked if one in kept]), file=sys.stderr, flush=True)
     rows = [kept[key] for key in asked]
     wrong = failures(rows)
-    print(*wrong, sep="\n", file=sys.stderr)
+    for line in wrong:
+        print(line, file=sys.stderr)
     said = {"updates": updates, "rows": [asdict(row) for row in rows], "gains": differences(rows), "failures": wrong}
     print(json.dumps(said))
     return len(wrong)
