@@ -43,8 +43,10 @@ class ImageNetwork(nn.Module):
         norm: Norm = "layer",
     ) -> None:
         super().__init__()
-        if knots is not None and len(knots) != 2:
-            raise InputError(f"knots {list(knots)}: give rows and columns of the grids, or null")
+        if num_frequencies < 1 or not sigma > 0:
+            raise InputError(f"num_frequencies {num_frequencies}, sigma {sigma}: give at least 1, and more than 0")
+        if knots is not None and (len(knots) != 2 or min(knots) < 2):
+            raise InputError(f"knots {list(knots)}: give rows and columns of the grids, at least 2 of each, or null")
         self.encoding = FourierFeatures(2, num_frequencies, float(sigma))
         modulation = partial(CAM, tuple(knots), norm=norm) if knots is not None else None
         self.mlp = ModulatedMLP(self.encoding.out_dim, 3, hidden, modulation)

@@ -39,8 +39,8 @@ class SignalNetwork(nn.Module):
 
     def __init__(self, hidden: Sequence[int] = (64, 64, 64, 64), num_octaves: int = 0, knots: int = 64) -> None:
         super().__init__()
-        if min(num_octaves, knots) < 0:
-            raise InputError(f"num_octaves {num_octaves}, knots {knots}: give at least 0")
+        if num_octaves < 0 or knots < 0 or knots == 1:
+            raise InputError(f"num_octaves {num_octaves}, knots {knots}: give 0 for none, else at least 1 and 2")
         self.encoding = octaves(num_octaves) if num_octaves else nn.Identity()
         modulation = partial(CAM, (knots,), padding="zeros") if knots else None
         self.mlp = ModulatedMLP(1 + 2 * num_octaves, 1, hidden, modulation, activation=None)

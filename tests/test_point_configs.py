@@ -134,10 +134,10 @@ def test_samples_of_a_file_are_fitted(tmp_path: Path) -> None:
     [
         ("image_ffn", ["--data.path=missing.png"], "missing.png: no image that can be read"),
         ("image_ffn", ["--data.path=README.md"], "README.md: no image that can be read"),
-        ("image_cam", ["--data.path={picture}", "--model.model.knots=[0,4]"], "at least one knot"),
+        ("image_cam", ["--data.path={picture}", "--model.model.knots=[1,4]"], "at least 2 of each"),
         ("image_cam", ["--data.path={picture}", "--data.every=7"], "every 7"),
         ("signal_cam", ["--data.num_points=1"], "at least 2 points"),
-        ("signal_cam", ["--model.model.knots=-3"], "knots -3"),
+        ("signal_cam", ["--model.model.knots=1"], "knots 1: give 0"),
         ("signal_cam", ["--data=datasets.point_datamodule.SampledSignal", "--data.path={nan}"], "x of point 2 is nan"),
         ("signal_cam", ["--data=datasets.point_datamodule.SampledSignal", "--data.path={one}"], "has 1 point"),
     ],

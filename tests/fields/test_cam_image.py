@@ -63,11 +63,13 @@ def test_a_grid_shifts_its_own_corner() -> None:
     assert changed[:3, 3:].all() and changed.sum() == 9
 
 
-@pytest.mark.parametrize("knots", [(3,), (3, 3, 3), (0, 3)])
+@pytest.mark.parametrize("knots", [(3,), (3, 3, 3), (0, 3), (1, 1), (4, 1)])
 def test_impossible_grids_are_refused(knots: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match=r"knots|shape"):
+    with pytest.raises(InputError, match="at least 2 of each"):
         CAMImage((4, 6), **SMALL, knots=knots)
 
 
-def test_grids_of_one_knot_are_possible() -> None:
-    assert CAMImage((4, 6), **SMALL, knots=(1, 1))(torch.rand(5, 2)).isfinite().all()
+@pytest.mark.parametrize("settings", [{"num_frequencies": 0}, {"sigma": 0.0}, {"sigma": float("nan")}])
+def test_impossible_features_are_refused(settings: dict) -> None:
+    with pytest.raises(InputError, match="num_frequencies"):
+        CAMImage((4, 6), **(SMALL | settings))

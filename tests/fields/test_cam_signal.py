@@ -49,14 +49,15 @@ def test_it_is_bent_by_modulation_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"size": (1,)}, {"size": (4, 4)}, {"size": (9,), "knots": -1}, {"size": (9,), "num_octaves": -1}]
+    "arguments",
+    [
+        {"size": (1,)},
+        {"size": (4, 4)},
+        {"size": (9,), "knots": -1},
+        {"size": (9,), "knots": 1},
+        {"size": (9,), "num_octaves": -1},
+    ],
 )
 def test_impossible_settings_are_refused(arguments: dict) -> None:
     with pytest.raises(InputError):
         CAMSignal(**arguments)
-
-
-def test_grids_of_one_knot_are_constant() -> None:
-    field = CAMSignal((9,), hidden=(3,), knots=1)
-    values = field(centres(9)[:, None])[:, 0]
-    assert values.isfinite().all() and values.diff(n=2).abs().max() < 1e-6
