@@ -56,7 +56,7 @@ class FFNeRVNetwork(nn.Module):
         reduction: By what channels are divided at each further block that magnifies.
         lower_width: At least so many channels after each of these.
         convolution: "plain" or "compact", as for `magnifying_convolution`.
-        cam_knots: Knots in time by which every channel is modulated; None: FFNeRV without CAM.
+        cam_knots: Knots in time by which every channel is modulated, at least 2; None: FFNeRV without CAM.
         bits: Of weights, latents and knots while training and in files, of which one is the sign; None: no quantiser.
         head_bits: Of the weights of both heads; without ``bits`` it has no meaning.
     """
@@ -80,6 +80,8 @@ class FFNeRVNetwork(nn.Module):
             raise InputError(
                 f"strides {tuple(strides)}: give a magnification of at least 1 for each of 3 or more blocks"
             )
+        if cam_knots is not None and cam_knots < 2:
+            raise InputError(f"cam_knots {cam_knots}: give at least 2, between which time makes a difference, or none")
         quantiser, head_quantiser = (None, None) if bits is None else (TanhFloor(bits), TanhFloor(head_bits))
         self.latents = MultiResLatents(latent_times, latent_dim, latent_size, quantiser)
         widths = [latent_dim, *block_widths(latent_dim, strides, expansion, reduction, lower_width)]

@@ -75,5 +75,7 @@ def test_published_widths() -> None:
 def test_networks_that_cannot_be_are_refused() -> None:
     with pytest.raises(InputError, match="3 or more"):
         small_network(strides=(2, 2))
+    with pytest.raises(InputError, match="cam_knots 1: give at least 2"):
+        small_network(cam_knots=1)
     with pytest.raises(InputError, match="2 to 24"):
         small_network(bits=1)
