@@ -58,7 +58,10 @@ def probabilities(zero: int, tail: int, limit: int) -> np.ndarray:
 def best_distributions(
     symbols: Int64[np.ndarray, " N"], context: Int64[np.ndarray, " N"], count: int
 ) -> UInt8[np.ndarray, "D 2"]:
-    """Parameters of every context's distribution that take the fewest bits.
+    """Parameters of every context's distribution that take the fewest bits, but for about one.
+
+    Half a symbol of each kind is taken to occur besides: parameters of few symbols then are not extreme, and resemble
+    each other, so that they can be told in few bits.
 
     Args:
         symbols: To be coded.
@@ -66,11 +69,11 @@ def best_distributions(
         count: Of the contexts.
     """
     sizes = np.abs(symbols)
-    number, others = np.bincount(context, minlength=count), np.bincount(context, sizes > 0, count)
-    beyond = np.bincount(context, sizes, count) - others
+    none, others = (np.bincount(context, kind, count) + 0.5 for kind in (sizes == 0, sizes > 0))
+    beyond = np.bincount(context, sizes, count) - others + 1
     share = np.array([fraction(k) for k in range(NUM_FRACTIONS)]) / 2**_FRACTION_BITS
     yes, no = np.log2(share), np.log2(1 - share)
-    zero = np.outer(number - others, yes) + np.outer(others, no)
+    zero = np.outer(none, yes) + np.outer(others, no)
     tail = np.outer(beyond, yes) + np.outer(others, no)
     return np.stack([zero.argmax(axis=1), tail.argmax(axis=1)], axis=1).astype(np.uint8)
 

@@ -1,8 +1,9 @@
 """A field whose steps were learned with it, as symbols: all that every frame needs in one piece, and groups of slices.
 
-The piece that is shared holds, of every tensor, the numbers of its steps, the largest symbol and the parameters of its
-distributions, compressed together, and then the symbols of all tensors but volumes. The slices of a volume are in
-pieces of their own, so that a frame decodes one group of them.
+The piece that is shared holds, of every tensor, the largest symbol, the numbers of its steps and the parameters of its
+distributions, and then the symbols of all tensors but volumes. What comes first are whole numbers that differ little
+from one to the next: they are coded by their differences, as symbols too. The slices of a volume are in pieces of their
+own, so that a frame decodes one group of them.
 
 Shape legend
     R, C    rows and columns of a tensor seen as a matrix
@@ -13,7 +14,7 @@ Shape legend
 
 from __future__ import annotations
 
-import zlib
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
 from errors import InputError
-from fields.codec.arithmetic import SymbolReader, SymbolWriter, best_distributions, tables_of
+from fields.codec.arithmetic import NUM_FRACTIONS, SymbolReader, SymbolWriter, best_distributions, tables_of
 from fields.codec.container import Part
-from fields.codec.pictures import inflate
 from fields.interface import ranges
 from fields.rate.contexts import TURNS, context_of_turn, contexts, turns
 from fields.rate.grouping import Grouping, groupings
@@ -36,7 +36,7 @@ from fields.rate.steps import HIGHEST, LIMIT, LOWEST, step_of, symbols_of, value
 
 FORM = "rated"
 SHARED = ""  # name of the piece that belongs to no one tensor
-_LENGTH = 4  # bytes of a length
+_SIDE = struct.Struct("<H6B")  # of the differences: the largest, and the parameters of their three distributions
 
 
 @dataclass(frozen=True)
@@ -68,25 +68,22 @@ def write_parts(
     Raises:
         InputError: The steps are not those of the field, or its numbers were not rounded in them.
     """
-    sides, parts, shared = [], [], SymbolWriter()
-    for group in groupings(field):
-        symbols = _symbols(group, state[group.name], steps.get(group.name))
-        context = context_matrix(group, symbols, together).expand_as(symbols)
-        parameters = best_distributions(_array(symbols), _array(context), num_contexts(group))
-        side = Side(steps[group.name].cpu(), int(symbols.abs().max()), parameters)
-        tables = tables_of(parameters, side.limit)
-        sides.append(side)
+    groups, parts, shared = groupings(field), [], SymbolWriter()
+    symbols = [_symbols(group, state[group.name], steps.get(group.name)) for group in groups]
+    sides = [_side(group, one, steps[group.name], together) for group, one in zip(groups, symbols, strict=True)]
+    head = _write_sides(shared, sides)
+    for group, one, side in zip(groups, symbols, sides, strict=True):
+        tables = tables_of(side.parameters, side.limit)
         if not group.is_volume:
-            _write(shared, group, symbols, tables, side.limit)
+            _write(shared, group, one, tables, side.limit)
             continue
         slices = group.pictures[0][0]
         for number, part in enumerate(ranges(slices, together)):
             writer = SymbolWriter()
-            rows = rearrange(symbols, "(t n) c -> t n c", t=slices)[part].flatten(0, 1)
-            _write_stack(writer, _slices(group, rows, part), group.channels, tables, side.limit)
+            rows = rearrange(one, "(t n) c -> t n c", t=slices)[part].flatten(0, 1)
+            _write_stack(writer, _slices(group, rows), group.channels, tables, side.limit)
             parts.append(Part(group.name, number, FORM, writer.data()))
-    known = zlib.compress(b"".join(map(_packed, sides)), 9)
-    return [Part(SHARED, 0, FORM, len(known).to_bytes(_LENGTH, "little") + known + shared.data()), *parts]
+    return [Part(SHARED, 0, FORM, head + shared.data()), *parts]
 
 
 class RatedReader:
@@ -104,11 +101,13 @@ class RatedReader:
     def __init__(self, field: nn.Module, parts: Mapping[str, Mapping[int, Part]], together: int) -> None:
         self._groups = {group.name: group for group in groupings(field)}
         self._parts, self._together = parts, together
+        if sorted(parts[SHARED]) != [0]:
+            raise InputError("it is in more than one piece")
         data = parts[SHARED][0].data
-        length = int.from_bytes(data[:_LENGTH], "little")
-        self._sides = _unpacked(data[_LENGTH : _LENGTH + length], list(self._groups.values()))
+        reader = SymbolReader(data[_SIDE.size :])
+        self._sides = _read_sides(reader, data[: _SIDE.size], list(self._groups.values()))
         self.steps = {name: side.step for name, side in self._sides.items()}
-        self._shared = self._read_shared(data[_LENGTH + length :])
+        self._shared = self._read_shared(reader)
         for group in self._groups.values():
             wanted = range(self.num_pieces(group.name)) if group.is_volume else ()
             if sorted(parts.get(group.name, {})) != list(wanted):
@@ -141,8 +140,8 @@ class RatedReader:
         cells = rearrange(stack, "(t c) h w -> t h w c", c=group.channels)
         return values_of(cells, step_of(side.step))
 
-    def _read_shared(self, data: bytes) -> dict[str, Tensor]:
-        reader, found = SymbolReader(data), {}
+    def _read_shared(self, reader: SymbolReader) -> dict[str, Tensor]:
+        found = {}
         for name, group in self._groups.items():
             if not group.is_volume:
                 side = self._sides[name]
@@ -163,7 +162,16 @@ def _symbols(group: Grouping, tensor: Tensor, step: Tensor | None) -> Int64[Tens
     return symbols
 
 
-def _slices(group: Grouping, rows: Int64[Tensor, "R C"], part: slice) -> Int64[Tensor, "K H W"]:
+def _side(group: Grouping, symbols: Int64[Tensor, "R C"], step: Int64[Tensor, " G"], together: int) -> Side:
+    """What costs the fewest bits; of contexts that do not occur, what costs nothing to be told."""
+    context = _array(context_matrix(group, symbols, together).expand_as(symbols))
+    parameters = best_distributions(_array(symbols), context, num_contexts(group))
+    used = np.unique(context)
+    nearest = used[np.searchsorted(used, np.arange(len(parameters)), side="right").clip(1) - 1]
+    return Side(step.cpu(), int(symbols.abs().max()), parameters[nearest])
+
+
+def _slices(group: Grouping, rows: Int64[Tensor, "R C"]) -> Int64[Tensor, "K H W"]:
     height, width = group.pictures[0][1:]
     return rearrange(rows, "(t h w) c -> (t c) h w", h=height, w=width)
 
@@ -210,25 +218,41 @@ def _read_stack(
     return stack
 
 
-def _packed(side: Side) -> bytes:
-    steps = (side.step - LOWEST).to(torch.uint8).numpy()
-    return side.limit.to_bytes(2, "little") + steps.tobytes() + side.parameters.T.tobytes()
+def _write_sides(writer: SymbolWriter, sides: Sequence[Side]) -> bytes:
+    """Writes what symbols are decoded by; gives what this itself is decoded by."""
+    limits = np.array([side.limit for side in sides])
+    steps = np.concatenate([side.step.numpy() for side in sides])
+    parameters = np.concatenate([side.parameters.T.reshape(-1) for side in sides]).astype(np.int64)
+    rows = [limits, np.diff(steps, prepend=0), np.diff(parameters, prepend=0)]
+    symbols, context = np.concatenate(rows), np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    largest, chosen = int(np.abs(symbols).max()), best_distributions(symbols, context, len(rows))
+    writer.write(symbols, context, tables_of(chosen, largest), largest)
+    return _SIDE.pack(largest, *chosen.reshape(-1).tolist())
 
 
-def _unpacked(data: bytes, groups: Sequence[Grouping]) -> dict[str, Side]:
-    lengths = [2 + group.count + 2 * num_contexts(group) for group in groups]
-    found, begin = {}, 0
-    known = inflate(data, sum(lengths))
-    for group, length in zip(groups, lengths, strict=True):
-        row = np.frombuffer(known, np.uint8, length - 2, begin + 2)
-        limit = int.from_bytes(known[begin : begin + 2], "little")
-        step = torch.from_numpy(row[: group.count].astype(np.int64)) + LOWEST
-        if limit > LIMIT or int(step.max()) > HIGHEST:
-            raise InputError(f"{group.name}: its steps are damaged")
-        parameters = row[group.count :].reshape(2, -1).T
-        found[group.name] = Side(step, limit, parameters)
-        begin += length
-    return found
+def _read_sides(reader: SymbolReader, head: bytes, groups: Sequence[Grouping]) -> dict[str, Side]:
+    if len(head) != _SIDE.size:
+        raise InputError("it is cut off")
+    largest, *chosen = _SIDE.unpack(head)
+    if largest > LIMIT:
+        raise InputError("its steps are damaged")
+    counts, contexts_of = [group.count for group in groups], [2 * num_contexts(group) for group in groups]
+    context = np.repeat(np.arange(3), [len(groups), sum(counts), sum(contexts_of)])
+    symbols = reader.read(context, tables_of(np.array(chosen, np.uint8).reshape(3, 2), largest), largest)
+    limits, steps, parameters = (symbols[context == one] for one in range(3))
+    steps, parameters = steps.cumsum(), parameters.cumsum()
+    if limits.min() < 0 or limits.max() > LIMIT or steps.min() < LOWEST or steps.max() > HIGHEST:
+        raise InputError("its steps are damaged")
+    if parameters.min() < 0 or parameters.max() >= NUM_FRACTIONS:
+        raise InputError("its distributions are damaged")
+    each = zip(
+        groups,
+        torch.from_numpy(steps).split(counts),
+        limits.tolist(),
+        np.split(parameters.astype(np.uint8), np.cumsum(contexts_of)[:-1]),
+        strict=True,
+    )
+    return {group.name: Side(step, limit, one.reshape(2, -1).T) for group, step, limit, one in each}
 
 
 def _array(tensor: Int64[Tensor, "..."]) -> Int64[np.ndarray, " N"]:

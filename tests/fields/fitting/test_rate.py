@@ -13,8 +13,9 @@ import torchvision_guard  # noqa: F401  (before Lightning)
 
 # isort: split
 import yaml
+from jsonargparse import ArgumentParser
 from PIL import Image
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.func import functional_call
 
 import train
@@ -135,6 +136,22 @@ def test_fields_of_frames_and_weights_out_of_range_are_refused(tmp_path: Path) -
         RateFitting(lambda size: NeRV(size, network), rate_weight=1e-3).meet(data)
     with pytest.raises(InputError, match="rate_weight"):
         RateFitting(partial(NVP, **ARGS), rate_weight=-1.0)
+
+
+def test_the_config_builds_the_field_it_should() -> None:
+    config = yaml.safe_load(Path("configs/fields/nvp_rate.yaml").read_text())
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LightningModule, "model")
+    with torch.device("meta"):
+        module = parser.instantiate(parser.parse_object({"model": config["model"]})).model
+        field = module.make((32, 64, 64))
+    assert isinstance(module, RateFitting) and isinstance(field, NVP)
+    assert sum(parameter.numel() for parameter in field.parameters()) == 73_847
+    # No level is finer than the video: a number that no pixel can tell from its neighbour costs bits.
+    limits = {"yx": (64, 64), "tx": (32, 64), "ty": (32, 64)}
+    for name, limit in limits.items():
+        for level in field.planes[name].levels:
+            assert all(n <= most for n, most in zip(level.resolution, limit, strict=True))
 
 
 @pytest.mark.slow
