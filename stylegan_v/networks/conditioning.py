@@ -10,6 +10,7 @@ Shape legend
     E       values that encode one difference
     D       dimension of the condition h
     F       features of the epilogue
+    A       facts of a view: log2 of its scale, centre (y, x) of its window
 """
 
 from __future__ import annotations
@@ -67,8 +68,27 @@ class TimeDistanceEncoding(nn.Module):
         return rearrange(code, "(b p) e -> b (p e)", b=len(t))
 
 
+class ViewEncoding(nn.Module):
+    """What is added to the condition for the scale and the part of the frame that a clip shows; zero at first.
+
+    Args:
+        dim: D.
+    """
+
+    num_facts = 3
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.hidden = EqualizedLinear(self.num_facts, dim, act="lrelu")
+        self.out = EqualizedLinear(dim, dim)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, view: Float[Tensor, "B A"]) -> Float[Tensor, "B D"]:
+        return self.out(self.hidden(view))
+
+
 class Conditioning(nn.Module):
-    """Times and labels to the condition h; the base of both kinds.
+    """Times, labels and views to the condition h; the base of both kinds.
 
     Args:
         num_frames: k, 1 to 16.
@@ -78,6 +98,7 @@ class Conditioning(nn.Module):
         max_num_frames: Horizon of training.
         uniform_spacing: Whether all time differences of a clip are equal.
         ignored: Multiply the condition by zero (an ablation of the paper).
+        views: Whether it is also told which scale and part of the frame a clip shows; at first without effect.
     """
 
     def __init__(
@@ -89,6 +110,7 @@ class Conditioning(nn.Module):
         max_num_frames: int = 1024,
         uniform_spacing: bool = False,
         ignored: bool = False,
+        views: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= num_frames <= 16:
@@ -99,6 +121,9 @@ class Conditioning(nn.Module):
         in_dim = c_dim + (self.time_encoder.out_dim if many else 0)
         self.mapping = ConditionedMLP(0, dim, in_dim, num_layers) if in_dim else None
         self.const = None if in_dim else self.make_const()
+        if views and self.mapping is None and self.const is None:
+            raise ValueError("views: a projection of images without labels has no condition: use another conditioning")
+        self.view_encoder = ViewEncoding(dim) if views else None
 
     def make_const(self) -> nn.Parameter | None:
         """What stands for the condition where there is neither time nor label."""
@@ -113,12 +138,28 @@ class Conditioning(nn.Module):
         condition = torch.cat(parts, dim=1)
         return condition * 0 if self.ignored else condition
 
-    def forward(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None) -> Float[Tensor, "B D"] | None:
-        """The condition h; where there is neither time nor label, the constant or None."""
+    def forward(
+        self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None = None, view: Float[Tensor, "B A"] | None = None
+    ) -> Float[Tensor, "B D"] | None:
+        """The condition h; where there is neither time nor label, the constant or None.
+
+        Args:
+            t: Frame times.
+            c: Labels.
+            view: What is known of the views, see the legend; None where all are whole frames at the native scale.
+        """
+        if view is not None and self.view_encoder is None:
+            raise ValueError("this discriminator is not told of views: build its conditioning with views")
+        with torch.autocast(t.device.type, enabled=False):
+            h = self._of_times(t, c)
+            if self.view_encoder is None:
+                return h
+            return h + self.view_encoder(h.new_zeros(len(t), ViewEncoding.num_facts) if view is None else view)
+
+    def _of_times(self, t: Real[Tensor, "B k"], c: Float[Tensor, "B C"] | None) -> Float[Tensor, "B D"] | None:
         if self.mapping is None:
             return None if self.const is None else repeat(self.const, "d -> b d", b=len(t))
-        with torch.autocast(t.device.type, enabled=False):
-            return self.mapping(None, self.condition(t, c))
+        return self.mapping(None, self.condition(t, c))
 
 
 class PlainConv(EqualizedConv2d):

@@ -4,6 +4,7 @@ Shape legend
     B, T    clips and frames of a clip
     N       frames of all clips (B * T); clips (B) once their frames are joined
     C       dimension of the label
+    A       facts of a view
     D       dimension of the condition h
     I, O    input and output channels
     H, W    height and width
@@ -136,7 +137,11 @@ class Discriminator(nn.Module):
         self.head = self.conditioning.make_head(base.channels)
 
     def forward(
-        self, clip: Float[Tensor, "B T 3 H W"], t: Real[Tensor, "B T"], c: Float[Tensor, "B C"] | None = None
+        self,
+        clip: Float[Tensor, "B T 3 H W"],
+        t: Real[Tensor, "B T"],
+        c: Float[Tensor, "B C"] | None = None,
+        view: Float[Tensor, "B A"] | None = None,
     ) -> Float[Tensor, " B"]:
         """Logits, one per clip.
 
@@ -144,10 +149,11 @@ class Discriminator(nn.Module):
             clip: Frames, nominally in [-1, 1].
             t: Frame times, frames; only their differences matter.
             c: Labels.
+            view: What is known of scale and part of the frame, where the conditioning takes it; None: native, whole.
         """
         if clip.shape[1] != self.num_frames:
             raise ValueError(f"the discriminator takes clips of {self.num_frames} frames, not {clip.shape[1]}")
-        h = self.conditioning(t, c)
+        h = self.conditioning(t, c, view)
 
         # Frames alone, then joined.
         x = self.fromrgb(self._pad(rearrange(clip, "b t c h w -> (b t) c h w")))

@@ -4,14 +4,17 @@ Shape legend
     B, T    videos and frames of a video
     Z, C    dimension of the content noise and of the label
     L, K    codes of motion noise and the dimension of one
-    H, W    height and width
+    Y, X    height and width: native, or of a window
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
+from stylegan_v.networks.decoder import Decoder, DecoderInputs
 from stylegan_v.networks.geometry import frame_size
 from stylegan_v.networks.mapping import MappingNetwork
 from stylegan_v.networks.motion import MotionEncoder
@@ -40,6 +43,8 @@ class Generator(nn.Module):
         noise_inputs: Whether noise is added to the features.
         temporal_modulation: What scales and shifts the features in time, by grids that are predicted for each video;
             None is nothing. It starts without effect.
+        decoder: A class that draws frames at any size and in any window, such as `decoders.ConvField`; the sizes that
+            it is given first are those of this network. None is none. It starts without effect at native size.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Generator(nn.Module):
         conv_clamp: float | None = 256.0,
         noise_inputs: bool = False,
         temporal_modulation: TemporalModulation | None = None,
+        decoder: Callable[[DecoderInputs], Decoder] | None = None,
     ) -> None:
         super().__init__()
         motion = MotionEncoder(c_dim=c_dim) if motion is None else motion
@@ -79,6 +85,13 @@ class Generator(nn.Module):
         )
         self.num_ws = self.synthesis.num_ws
         self.mapping = MappingNetwork(z_dim, w_dim, c_dim, self.num_ws, num_mapping_layers)
+        if decoder is not None:  # last, so that with it all else is drawn as without
+            self.synthesis.add_decoder(decoder)
+
+    @property
+    def decoder(self) -> Decoder | None:
+        """What draws frames at any size; None where there is none."""
+        return self.synthesis.decoder
 
     def forward(
         self,
@@ -93,7 +106,10 @@ class Generator(nn.Module):
         first_code: int | Int64[Tensor, " B"] = 0,
         noise_mode: NoiseMode | None = None,
         random: RandomSource | None = None,
-    ) -> Float[Tensor, "B T 3 H W"]:
+        size: Sequence | None = None,
+        window: Sequence | None = None,
+        shift: Sequence | None = None,
+    ) -> Float[Tensor, "B T 3 Y X"]:
         """Frames, nominally in [-1, 1].
 
         Args:
@@ -107,8 +123,12 @@ class Generator(nn.Module):
             first_code: Number of the motion code that ``motion_z[:, 0]`` is, for all videos or for each.
             noise_mode: Of the noise inputs: "random", "const" or "none"; None is "random" in training, else "const".
             random: Where random noise inputs come from; None is torch's global generator.
+            size: Height and width of whole frames in pixels, as for `SynthesisNetwork.forward`; needs a decoder.
+            window: (y0, x0, y1, x1) in whole pixels of these frames, half open, as there.
+            shift: By how many of these pixels (y, x) the places asked for are moved, as there.
         """
         ws = self.mapping(
             z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff, update_w_avg=update_w_avg
         )
-        return self.synthesis(ws, t, c, motion_z, first_code=first_code, noise_mode=noise_mode, random=random)
+        where = {"size": size, "window": window, "shift": shift}
+        return self.synthesis(ws, t, c, motion_z, first_code=first_code, noise_mode=noise_mode, random=random, **where)

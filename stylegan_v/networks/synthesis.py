@@ -7,11 +7,13 @@ Shape legend
     V       dimension of the time embedding
     I, O    input and output channels
     H, W    height and width
+    Y, X    height and width of a window
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -19,6 +21,8 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
+from errors import InputError
+from stylegan_v.networks.decoder import Canvas, Decoder, DecoderInputs, View, views_of
 from stylegan_v.networks.geometry import Level, center_crop, levels
 from stylegan_v.networks.layers import EqualizedLinear, Modulation, StyledConv
 from stylegan_v.networks.motion_interface import Motion
@@ -157,6 +161,7 @@ class SynthesisNetwork(nn.Module):
             )
             in_channels = level.channels
         self.num_ws = 2 * len(self.levels)
+        self.style_dim, self.decoder, self.tapped = style_dim, None, ""
         self.temporal_modulation, self.modulation_bases = temporal_modulation, None
         if temporal_modulation is not None:
             temporal_modulation.join(w_dim, motion)
@@ -166,6 +171,25 @@ class SynthesisNetwork(nn.Module):
                     for name, block in self.blocks.items()
                 }
             )
+
+    def add_decoder(self, make: Callable[[DecoderInputs], Decoder]) -> None:
+        """Lets frames be drawn at any size, by a decoder that starts without effect.
+
+        Args:
+            make: Sizes of this network to the decoder; where that does without the last block, the block goes.
+
+        Raises:
+            InputError: There is no resolution below that of the frames.
+        """
+        if len(self.levels) < 2:
+            raise InputError(f"decoder: resolution {self.resolution}: give at least 8 pixels a side")
+        below = self.levels[-2]
+        self.tapped = f"b{below.name}"  # whose features the decoder reads
+        size = (below.height, below.width)
+        self.decoder = make(DecoderInputs(below.channels, size, self.resolution, self.style_dim, self.motion.out_dim))
+        if self.decoder.mode == "replace_last_block":
+            for blocks in filter(None, (self.blocks, self.modulation_bases)):
+                del blocks[f"b{self.levels[-1].name}"]
 
     def forward(
         self,
@@ -177,7 +201,10 @@ class SynthesisNetwork(nn.Module):
         first_code: int | Int64[Tensor, " B"] = 0,
         noise_mode: NoiseMode | None = None,
         random: RandomSource | None = None,
-    ) -> Float[Tensor, "B T 3 H W"]:
+        size: Sequence | None = None,
+        window: Sequence | None = None,
+        shift: Sequence | None = None,
+    ) -> Float[Tensor, "B T 3 Y X"]:
         """Frames, nominally in [-1, 1].
 
         Args:
@@ -188,9 +215,16 @@ class SynthesisNetwork(nn.Module):
             first_code: Number of the code that ``motion_z[:, 0]`` is.
             noise_mode: Of the noise inputs; None is "random" in training mode and "const" otherwise.
             random: Where random noise inputs come from; None is torch's global generator.
+            size: Height and width of whole frames in pixels, for all videos or a list of one for each; None is native.
+                Other than native sizes, windows and shifts need a decoder.
+            window: (y0, x0, y1, x1) in whole pixels of these frames, half open, for all videos or a list of one for
+                each, all of one shape; None is the whole frame.
+            shift: By how many of these pixels (y, x) the places asked for are moved, for all videos or a list of one
+                for each; None is not at all.
         """
         motion_v = self.motion(t, c, motion_z, first_code=first_code)
-        return self.frames(ws, motion_v, noise_mode=noise_mode, random=random)
+        where = {"size": size, "window": window, "shift": shift}
+        return self.frames(ws, motion_v, noise_mode=noise_mode, random=random, **where)
 
     def frames(
         self,
@@ -199,13 +233,30 @@ class SynthesisNetwork(nn.Module):
         *,
         noise_mode: NoiseMode | None = None,
         random: RandomSource | None = None,
-    ) -> Float[Tensor, "B T 3 H W"]:
+        size: Sequence | None = None,
+        window: Sequence | None = None,
+        shift: Sequence | None = None,
+    ) -> Float[Tensor, "B T 3 Y X"]:
         """Frames of given time embeddings, and what follows them; arguments as `forward`."""
+        views = views_of(self.resolution, len(motion_v), size, window, shift)
+        drawn = self.draw(ws, motion_v, noise_mode=noise_mode, random=random)
+        frames = drawn.look_each(views) if isinstance(drawn, Canvas) else self._native(drawn, views)
+        return rearrange(frames, "(b t) c h w -> b t c h w", b=len(motion_v))
+
+    def draw(
+        self,
+        ws: Float[Tensor, "B L D"],
+        motion_v: Float[Tensor, "B T V"],
+        *,
+        noise_mode: NoiseMode | None = None,
+        random: RandomSource | None = None,
+    ) -> Float[Tensor, "N 3 H W"] | Canvas:
+        """Frames, folded; with a decoder, what it looks at. Arguments as `forward`."""
         modulations, motion_v = self._modulations(ws, motion_v)
         x, ws = self._enter(ws, motion_v)
 
         # Each block takes its convolutions' styles and shares the next one with the block after it.
-        rgb, taken = None, 0
+        rgb, features, taken = None, None, 0
         noise_mode = noise_mode or ("random" if self.training else "const")
         random = random or GlobalRandom(len(motion_v), motion_v.device)
         for name, block in self.blocks.items():
@@ -214,8 +265,16 @@ class SynthesisNetwork(nn.Module):
                 for i, conv in enumerate(block.convs)
             ]
             x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises, modulations[name])
+            features = x if name == self.tapped else features
             taken += len(block.convs)
-        return rearrange(center_crop(rgb, self.resolution), "(b t) c h w -> b t c h w", b=len(motion_v))
+        if self.decoder is None:
+            return center_crop(rgb, self.resolution)
+        return self.decoder(features, rgb, ws[:, -1], rearrange(motion_v, "b t v -> (b t) v"))
+
+    def _native(self, frames: Float[Tensor, "N 3 H W"], views: list[View]) -> Float[Tensor, "N 3 H W"]:
+        if not all(view.native(self.resolution) for view in views):
+            raise InputError("size, window: this generator has no decoder: give one that has, or leave them out")
+        return frames
 
     def _modulations(
         self, ws: Float[Tensor, "B L D"], motion_v: Float[Tensor, "B T VA"]

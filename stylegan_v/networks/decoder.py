@@ -1,0 +1,282 @@
+"""The generator's head that makes frames functions of (x, y): what is asked of it, and what every kind of it shares.
+
+The backbone draws as it always did. Its RGB image, sampled by an interpolating cubic kernel, is the base; a decoder
+adds a residual, which it reads from the features one resolution below. Pixels are counted in those of the native frame,
+0 at the centre of the first one, in float64 on the host, so neither autocast nor large sizes move them.
+
+Shape legend
+    N       frames of all videos, folded
+    C, h, w channels, height and width of the features
+    H, W    height and width of the native frame
+    Y, X    height and width of a window
+    D, V    dimensions of a style and of a time embedding
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from errors import InputError
+from fields.coords import checked_size, checked_window
+from stylegan_v.networks.geometry import center_crop
+from stylegan_v.ops.bicubic import Taps, resample, taps
+
+Mode = Literal["residual", "replace_last_block"]
+Prepared = tuple[Tensor, ...]  # what a decoder computes once for each frame; frames first in all of them
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of a frame of some size.
+
+    Attributes:
+        size: Height and width of the whole frame in pixels.
+        window: (y0, x0, y1, x1) in whole pixels of that frame, half open.
+        shift: By how much every pixel is moved (y, x), in pixels of that frame.
+    """
+
+    size: tuple[int, int]
+    window: tuple[int, int, int, int]
+    shift: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of(
+        cls,
+        resolution: tuple[int, int],
+        size: Sequence[int] | None = None,
+        window: Sequence[int] | None = None,
+        shift: Sequence[float] | None = None,
+    ) -> View:
+        """A checked view; by default of the whole native frame.
+
+        Raises:
+            InputError: The size is none, or the window is empty or leaves the frame.
+        """
+        whole = checked_size(resolution if size is None else size)
+        y, x = (0.0, 0.0) if shift is None else (float(one) for one in shift)
+        return cls(whole, checked_window(window, whole), (y, x))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the window."""
+        y0, x0, y1, x1 = self.window
+        return y1 - y0, x1 - x0
+
+    def native(self, resolution: tuple[int, int]) -> bool:
+        """Whether this is the whole native frame."""
+        return self == View.of(resolution)
+
+    def places(self, axis: int, resolution: tuple[int, int], apron: int = 0) -> Float64[Tensor, " n"]:
+        """Where the rows (columns) of the window are in the native frame, in its pixels.
+
+        Args:
+            axis: 0 for rows, 1 for columns.
+            resolution: (H, W).
+            apron: So many more rows on either side.
+        """
+        start, stop = self.window[axis] - apron, self.window[axis + 2] + apron
+        scale = resolution[axis] / self.size[axis]
+        return (torch.arange(start, stop, dtype=torch.float64) + (0.5 + self.shift[axis])) * scale - 0.5
+
+    def reduction(self, axis: int, resolution: tuple[int, int]) -> Taps | None:
+        """The native rows (columns) that those of the window are means of; None where they are not below native."""
+        widen = resolution[axis] / self.size[axis]
+        return taps(self.places(axis, resolution), resolution[axis], widen) if widen > 1 else None
+
+    def finer(self, resolution: tuple[int, int]) -> tuple[View, list[Taps | None]]:
+        """The view to be drawn, never below native size, and what reduces it to this one along both axes."""
+        reductions = [self.reduction(axis, resolution) for axis in (0, 1)]
+        size, shift, window = list(self.size), list(self.shift), list(self.window)
+        for axis, found in enumerate(reductions):
+            if found is not None:
+                size[axis], shift[axis] = resolution[axis], 0.0
+                window[axis], window[axis + 2] = int(found.index.min()), int(found.index.max()) + 1
+                reductions[axis] = found.behind(window[axis])
+        return View(tuple(size), tuple(window), tuple(shift)), reductions
+
+
+def views_of(
+    resolution: tuple[int, int],
+    num_videos: int,
+    size: Sequence | None = None,
+    window: Sequence | None = None,
+    shift: Sequence | None = None,
+) -> list[View]:
+    """The view of each video.
+
+    Args:
+        resolution: (H, W).
+        num_videos: How many.
+        size: Of whole frames, for all videos or a list of one for each; None is native.
+        window: For all videos or a list of one for each; None is the whole frame.
+        shift: For all videos or a list of one for each; None is none.
+
+    Raises:
+        InputError: A list has another length, a view cannot be, or their windows differ in shape.
+    """
+    each = [
+        _for_each(name, value, num_videos) for name, value in (("size", size), ("window", window), ("shift", shift))
+    ]
+    views = [View.of(resolution, *given) for given in zip(*each, strict=True)]
+    if len({view.shape for view in views}) > 1:
+        raise InputError("window: those of the videos differ in height or width: give windows of one shape")
+    return views
+
+
+def _for_each(name: str, given: Sequence | None, num_videos: int) -> list[Sequence | None]:
+    if given is None or not isinstance(given[0], Sequence):
+        return [given] * num_videos
+    if len(given) != num_videos:
+        raise InputError(f"{name}: {len(given)} of them for {num_videos} videos: give one for all, or one for each")
+    return list(given)
+
+
+@dataclass(frozen=True)
+class DecoderInputs:
+    """What a decoder is built for: sizes that follow from the generator.
+
+    Attributes:
+        channels: C.
+        feature_size: (h, w).
+        resolution: (H, W), at most twice the size of the features; the frame is the middle of that.
+        style_dim: D.
+        motion_dim: V.
+    """
+
+    channels: int
+    feature_size: tuple[int, int]
+    resolution: tuple[int, int]
+    style_dim: int
+    motion_dim: int
+
+    @property
+    def margin(self) -> tuple[int, int]:
+        """Rows above and columns before the frame that are cropped, in native pixels."""
+        top, left = ((2 * n - side) // 2 for n, side in zip(self.feature_size, self.resolution, strict=True))
+        return top, left
+
+    def in_features(self, places: Float64[Tensor, " n"], axis: int) -> Float64[Tensor, " n"]:
+        """Rows (columns) of the native frame as those of an image of half the working size, as the features are."""
+        return (places + self.margin[axis] + 0.5) / 2 - 0.5
+
+
+class Decoder(nn.Module, ABC):
+    """Features of the backbone to what is added to its image, at any size.
+
+    Args:
+        inputs: Sizes of the generator it belongs to.
+        mode: Add to the native image of the whole backbone ("residual"), or do without its last block and add to the
+            image of the blocks before it ("replace_last_block").
+
+    Raises:
+        InputError: There is no such mode.
+    """
+
+    def __init__(self, inputs: DecoderInputs, mode: Mode = "residual") -> None:
+        super().__init__()
+        if mode not in get_args(Mode):
+            raise InputError(f"decoder: mode {mode!r}: give one of {', '.join(get_args(Mode))}")
+        self.inputs, self.mode = inputs, mode
+
+    @abstractmethod
+    def prepare(
+        self, features: Float[Tensor, "N C h w"], ws: Float[Tensor, "M D"], motion_v: Float[Tensor, "N V"]
+    ) -> Prepared:
+        """What does not depend on the view.
+
+        Args:
+            features: After the last convolution at half the working size.
+            ws: Style of each video, or of each frame.
+            motion_v: Time embeddings.
+        """
+
+    @abstractmethod
+    def query(self, prepared: Prepared, view: View) -> Float[Tensor, "N 3 Y X"]:
+        """What is added to the image.
+
+        Args:
+            prepared: Of some frames.
+            view: Not below native size along either axis.
+        """
+
+    def forward(
+        self,
+        features: Float[Tensor, "N C h w"],
+        rgb: Float[Tensor, "N 3 a b"],
+        ws: Float[Tensor, "M D"],
+        motion_v: Float[Tensor, "N V"],
+    ) -> Canvas:
+        """Frames that can be looked at.
+
+        Args:
+            features: As for `prepare`.
+            rgb: Image of the backbone, of working size, or half of it where the last block is left out.
+            ws: As for `prepare`.
+            motion_v: As for `prepare`.
+        """
+        if self.mode == "residual":
+            rgb = center_crop(rgb, self.inputs.resolution)
+        return Canvas(self, rgb, self.prepare(features, ws, motion_v))
+
+    def base(self, rgb: Float[Tensor, "N 3 a b"], view: View) -> Float[Tensor, "N 3 Y X"]:
+        """The image of the backbone, interpolated.
+
+        Args:
+            rgb: The native frame, or the image of half the working size where the last block is left out.
+            view: Not below native size along either axis.
+        """
+        for axis in (0, 1):
+            places = view.places(axis, self.inputs.resolution)
+            if self.mode == "replace_last_block":
+                places = self.inputs.in_features(places, axis)
+            rgb = resample(rgb, taps(places, rgb.shape[2 + axis]), 2 + axis)
+        return rgb
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What a backbone has drawn of some frames, for a decoder to be looked at in any number of views.
+
+    Attributes:
+        decoder: Whose it is.
+        rgb: Image of the backbone.
+        prepared: What the decoder knows of each frame.
+    """
+
+    decoder: Decoder
+    rgb: Float[Tensor, "N 3 a b"]
+    prepared: Prepared
+
+    def __getitem__(self, frames: slice) -> Canvas:
+        """Some of the frames."""
+        return Canvas(self.decoder, self.rgb[frames], tuple(one[frames] for one in self.prepared))
+
+    def look(self, view: View) -> Float[Tensor, "N 3 Y X"]:
+        """The frames in a view; below native size they are drawn at that and low-passed."""
+        finer, reductions = view.finer(self.decoder.inputs.resolution)
+        image = self.decoder.base(self.rgb, finer) + self.decoder.query(self.prepared, finer).float()
+        for axis, found in enumerate(reductions):
+            if found is not None:
+                image = resample(image, found, 2 + axis)
+        return image
+
+    def look_each(self, views: Sequence[View]) -> Float[Tensor, "N 3 Y X"]:
+        """The frames of each video in its own view; neighbours that share one are drawn together.
+
+        Args:
+            views: One for each video, of one shape.
+        """
+        num_frames, parts, start = len(self.rgb) // len(views), [], 0
+        for view, group in groupby(views):
+            stop = start + len(list(group)) * num_frames
+            parts.append(self[start:stop].look(view))
+            start = stop
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
