@@ -20,18 +20,20 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from datasets.collection import VideoCollection
 from datasets.frame_sampling import FrameSampler
+from datasets.resampling import window_of
 from datasets.sources import Source
+from datasets.view_sampling import ClipView, ViewLaw, surrounded
 from errors import InputError
 
 _log = logging.getLogger(__name__)
 _MASK = 0xFFFFFFFF
-_ORDER, _DATA = zlib.crc32(b"order"), zlib.crc32(b"data")
+_ORDER, _DATA, _VIEW = zlib.crc32(b"order"), zlib.crc32(b"data"), zlib.crc32(b"view")
 _MAX_SOURCES = 256  # kept; they are small, and limit by themselves how many decoders are open
 _MAX_FAILURES = 8  # videos that may fail in a row before training stops
 
@@ -50,6 +52,8 @@ class SparseClips(Dataset):
         seed: Of the run.
         flip: Mirror half of the clips left to right.
         random_crop: Cut the clip out at a random place; otherwise at the centre.
+        views: At which scale and which part of the frame a clip shows; None: all of it, at the resolution.
+        limits: The scale at which each video has its own pixels; needed with ``views``.
     """
 
     def __init__(
@@ -62,22 +66,41 @@ class SparseClips(Dataset):
         seed: int = 0,
         flip: bool = False,
         random_crop: bool = False,
+        views: ViewLaw | None = None,
+        limits: Float64[np.ndarray, " N"] | None = None,
     ) -> None:
         self.videos, self.frame_sampler, self.resolution = videos, frame_sampler, resolution
         self.batch_size, self.seed, self.flip, self.random_crop = batch_size, seed & _MASK, flip, random_crop
+        self.views, self.limits = views, limits
         self._open: OrderedDict[int, Source] = OrderedDict()
         self._orders: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """The clip: {clip: uint8 [T, 3, h, w], t: int64 [T], c: float32 [c_dim], n, update}."""
+        """The clip: {clip: uint8 [T, 3, h, w], t: int64 [T], c: float32 [c_dim], n, update}, with views also its view."""
         update, n = key
         rng = np.random.default_rng([self.seed, update, n, _DATA])
         video, frames, t = self._read(update * self.batch_size + n, rng)
-        clip = fit(frames, self.resolution, rng.uniform(size=2) if self.random_crop else None)
-        if self.flip and rng.uniform() < 0.5:
+        place = rng.uniform(size=2) if self.random_crop else None
+        view = self._view(key, video)
+        clip = fit(frames, self.resolution, place) if view is None else cut(frames, self.resolution, view, place)
+        flipped = self.flip and rng.uniform() < 0.5
+        if flipped:
             clip = clip.flip(3)
         condition = torch.from_numpy(self.videos.labels[video])
-        return {"clip": clip, "t": torch.from_numpy(t), "c": condition, "n": n, "update": update}
+        item = {"clip": clip, "t": torch.from_numpy(t), "c": condition, "n": n, "update": update}
+        return item if view is None else item | {"view": self._facts(view, flipped)}
+
+    def _view(self, key: tuple[int, int], video: int) -> ClipView | None:
+        if self.views is None:
+            return None
+        # A stream of its own: what else is drawn for a clip is the same with views and without.
+        rng = np.random.default_rng([self.seed, *key, _VIEW])
+        return self.views.draw(rng, self.resolution, float(self.limits[video]))
+
+    def _facts(self, view: ClipView, flipped: bool) -> Float32[Tensor, " 3"]:
+        """What the discriminator is told; a mirrored video is seen at the other side."""
+        scale, y, x = view.facts(self.resolution)
+        return torch.tensor([scale, y, -x if flipped else x])
 
     def video_at(self, position: int) -> int:
         """Which video the clip at ``position`` of the endless sequence of clips shows."""
@@ -182,3 +205,25 @@ def fit(
     if (height, width) == size:
         return frames.contiguous()
     return F.interpolate(frames, size, mode="bicubic", antialias=True)
+
+
+def cut(
+    frames: UInt8[Tensor, "T 3 H W"],
+    resolution: tuple[int, int],
+    view: ClipView,
+    place: Float64[np.ndarray, " 2"] | None = None,
+) -> UInt8[Tensor, "T 3 h w"]:
+    """What a view shows of frames, in the resolution; the box of `crop_box` is the whole frame that it looks at.
+
+    Args:
+        frames: The frames of a clip.
+        resolution: Height and width wanted.
+        view: Of frames of that shape; a native one gives what `fit` gives.
+        place: As in `fit`.
+    """
+    if view.native(resolution):
+        return fit(frames, resolution, place)
+    top, left, height, width = crop_box((frames.shape[2], frames.shape[3]), resolution, place)
+    frames = frames[:, :, top : top + height, left : left + width]
+    shown = window_of(frames, view.size, view.window, view.shift)
+    return surrounded(shown.round().clamp(0, 255).to(torch.uint8), resolution)

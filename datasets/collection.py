@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -40,6 +40,7 @@ class IndexedVideos:
     def __init__(self, index: VideoIndex) -> None:
         self.index, self.labels = index, index.labels()
         self.lengths = np.array([video.num_frames for video in index.videos], dtype=np.int64)
+        self.sizes = np.array([(video.height, video.width) for video in index.videos], dtype=np.int64).reshape(-1, 2)
 
     def open(self, index: int) -> Source:
         return self.index.open(index)
@@ -55,6 +56,7 @@ class RenderedVideos:
         num_frames: Length of each.
         size: Height and width in pixels.
         labelled: Take their classes over as labels; otherwise c_dim is 0.
+        scales: What the size of the videos is multiplied by, one after the other and again from the first.
     """
 
     def __init__(
@@ -66,8 +68,12 @@ class RenderedVideos:
         size: tuple[int, int],
         *,
         labelled: bool = False,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         self.make, self.first_seed, self.num_frames, self.size = make, first_seed, num_frames, size
+        self.scales = tuple(scales)
+        in_turn = [[round(side * scale) for side in size] for scale in self.scales]
+        self.sizes = np.resize(np.array(in_turn, dtype=np.int64), (num_videos, 2))
         self.lengths = np.full(num_videos, num_frames, dtype=np.int64)
         self.labels = np.zeros((num_videos, 0), dtype=np.float32)
         if labelled:
@@ -75,4 +81,5 @@ class RenderedVideos:
             self.labels = np.eye(videos[0].num_classes, dtype=np.float32)[[video.label for video in videos]]
 
     def open(self, index: int) -> SyntheticVideo:
-        return self.make(self.first_seed + index, self.num_frames, self.size)
+        height, width = self.sizes[index].tolist()
+        return self.make(self.first_seed + index, self.num_frames, (height, width))

@@ -12,7 +12,7 @@ import torchvision_guard  # noqa: F401  (before Lightning, which imports torchvi
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
 from datasets.frame_sampling import FrameSampler, RandomSpans
 from datasets.index import scan
 from datasets.synthetic import SpriteVideo, SyntheticVideo
+from datasets.view_sampling import ViewLaw, scale_limits
 from errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class ClipDataModule(LightningDataModule):
         seed: Decides order of the videos, frames, crops and flips.
         flip: Mirror half of the clips left to right.
         random_crop: Cut clips out at random places; otherwise at the centre.
+        views: Scales and parts of the frame that clips show; None: whole frames at the resolution.
 
     Attributes:
         videos: The collection; like the next four, there after ``setup("fit")``.
@@ -59,6 +61,8 @@ class ClipDataModule(LightningDataModule):
         c_dim: Number of classes or width of the condition; 0 without labels.
         fps: Frames per second of the videos (of the middle one).
         start_update: The update whose clips come first; saved with the run as the position in the data.
+        scale_limits: With views, the scale at which each video has its own pixels; views are then the law that these
+            videos allow.
     """
 
     videos: VideoCollection
@@ -73,6 +77,7 @@ class ClipDataModule(LightningDataModule):
         seed: int = 0,
         flip: bool = False,
         random_crop: bool = False,
+        views: ViewLaw | None = None,
     ) -> None:
         super().__init__()
         self.resolution = (resolution, resolution) if isinstance(resolution, int) else tuple(resolution)
@@ -85,6 +90,7 @@ class ClipDataModule(LightningDataModule):
         self.frame_sampler = frame_sampler or RandomSpans()
         self.batch_size, self.num_workers, self.prefetch_factor = batch_size, num_workers, prefetch_factor
         self.seed, self.flip, self.random_crop = seed, flip, random_crop
+        self.views, self.scale_limits = views, None
         self.sampler = ClipSampler(batch_size)
 
     @abstractmethod
@@ -119,6 +125,9 @@ class ClipDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         if not hasattr(self, "videos"):
             self.videos = self.collect()
+        if self.views is not None and self.scale_limits is None:
+            self.scale_limits = scale_limits(self.videos, self.resolution)
+            self.views = self.views.within(self.scale_limits)
         if self.trainer is not None:
             self.sampler.rank, self.sampler.world_size = self.trainer.global_rank, self.trainer.world_size
         if stage not in ("validate", "test") and self.batch_size % self.sampler.world_size:
@@ -137,6 +146,8 @@ class ClipDataModule(LightningDataModule):
             seed=self.seed,
             flip=self.flip,
             random_crop=self.random_crop,
+            views=self.views,
+            limits=self.scale_limits,
         )
 
     def train_dataloader(self) -> ClipLoader:
@@ -213,6 +224,7 @@ class VideoFolder(ClipDataModule):
             the folder a video lies in.
         fps: Frames per second of videos that are images, and do not say.
         cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
+        views: Scales and parts of the frame that clips show; None: whole frames at the resolution.
     """
 
     images = False  # each image is a frame of the video that its folder is
@@ -231,8 +243,10 @@ class VideoFolder(ClipDataModule):
         labels: Literal["none", "json", "folders"] = "none",
         fps: float = 25.0,
         cache_dir: str | Path | None = None,
+        views: ViewLaw | None = None,
     ) -> None:
-        super().__init__(resolution, frame_sampler, batch_size, num_workers, prefetch_factor, seed, flip, random_crop)
+        shared = (batch_size, num_workers, prefetch_factor, seed, flip, random_crop, views)
+        super().__init__(resolution, frame_sampler, *shared)
         self.root, self.label_source, self.image_fps, self.cache_dir = Path(root), labels, fps, cache_dir
 
     def prepare_data(self) -> None:
@@ -320,6 +334,8 @@ class SyntheticVideos(ClipDataModule):
         prefetch_factor: Batches that each worker prepares ahead.
         seed: Decides order of the videos and frames.
         labelled: Condition on the class of the videos.
+        native_scales: Sizes of the videos over the resolution, of one after the other and again from the first.
+        views: Scales and parts of the frame that clips show; None: whole frames at the resolution.
     """
 
     def __init__(
@@ -335,8 +351,12 @@ class SyntheticVideos(ClipDataModule):
         prefetch_factor: int = 2,
         seed: int = 0,
         labelled: bool = False,
+        native_scales: Sequence[float] = (1.0,),
+        views: ViewLaw | None = None,
     ) -> None:
-        super().__init__(resolution, frame_sampler, batch_size, num_workers, prefetch_factor, seed)
+        super().__init__(resolution, frame_sampler, batch_size, num_workers, prefetch_factor, seed, views=views)
+        if not native_scales or min(native_scales) <= 0:
+            raise InputError(f"native_scales: {list(native_scales)}: give sizes of videos, all above 0")
         if num_videos < 1:
             raise InputError(f"num_videos: {num_videos} videos are no data; give at least 1")
         if num_frames < self.frame_sampler.num_frames:
@@ -344,11 +364,12 @@ class SyntheticVideos(ClipDataModule):
                 f"num_frames: videos of {num_frames} frames have no clips of {self.frame_sampler.num_frames}; raise it"
             )
         self.num_videos, self.num_frames, self.first_seed = num_videos, num_frames, first_seed
-        self.video, self.labelled = video, labelled
+        self.video, self.labelled, self.native_scales = video, labelled, native_scales
 
     def collect(self) -> RenderedVideos:
+        settings = {"labelled": self.labelled, "scales": self.native_scales}
         return RenderedVideos(
-            self.video, self.first_seed, self.num_videos, self.num_frames, self.resolution, labelled=self.labelled
+            self.video, self.first_seed, self.num_videos, self.num_frames, self.resolution, **settings
         )
 
     @property

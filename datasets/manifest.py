@@ -107,7 +107,8 @@ def _(videos: RenderedVideos) -> Iterator[bytes]:
     num_videos = len(videos.lengths)
     ends = [videos.open(number) for number in sorted({0, num_videos - 1})]
     kind = f"{type(ends[0]).__module__}.{type(ends[0]).__qualname__}"
-    yield _line("rendered", kind, videos.first_seed, num_videos, videos.num_frames, list(videos.size))
+    enlarged = [] if videos.scales == (1.0,) else [list(videos.scales)]
+    yield _line("rendered", kind, videos.first_seed, num_videos, videos.num_frames, list(videos.size), *enlarged)
     yield _line(videos.labels.shape, hashlib.sha256(videos.labels.astype("<f4").tobytes()).hexdigest())
     for video in ends:
         times = np.unique(np.linspace(0, len(video) - 1, _MAX_RENDERED).round().astype(np.int64))

@@ -155,7 +155,7 @@ class RealSide(Filmed):
             return cls._part(data.videos, part, name)
         first = data.first_seed + _HELD_OUT * (1 + ("all", "validation", "test").index(part))
         sizes = (max(data.num_videos, _NUM_HELD_OUT), data.num_frames, data.resolution)
-        videos = RenderedVideos(data.video, first, *sizes, labelled=data.labelled)
+        videos = RenderedVideos(data.video, first, *sizes, labelled=data.labelled, scales=data.native_scales)
         return cls(videos, digest(videos), name, part)
 
     @classmethod

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from stylegan_v.networks import Discriminator, HypernetworkConditioning
-from stylegan_v.networks.conditioning import Conditioning, LabelHead, ProjectionHead, TimeDistanceEncoding
+from stylegan_v.networks.conditioning import Conditioning, LabelHead, ProjectionHead, TimeDistanceEncoding, ViewEncoding
 from stylegan_v.transfer.inputs import Inputs, held, joined, labels, same, shares, unrelated
 from stylegan_v.transfer.layers import bias_gain, constant, effective, mlp, silence
 from stylegan_v.transfer.ledger import Ledger
@@ -42,6 +42,8 @@ def fill_conditioning(ledger: Ledger, new: Conditioning, old: Conditioning) -> b
     """
     if new.time_encoder is not None and old.time_encoder is not None:
         _fill_time_encoder(ledger, new.time_encoder, old.time_encoder)
+    if new.view_encoder is not None:
+        _fill_view_encoder(ledger, new.view_encoder, old.view_encoder)
     alike = type(new) is type(old)
     if new.mapping is None:
         return _without_mapping(ledger, new, old) if alike else False
@@ -49,6 +51,14 @@ def fill_conditioning(ledger: Ledger, new: Conditioning, old: Conditioning) -> b
     if known and alike:
         return True
     return _with_constant(ledger, new, old) and alike
+
+
+def _fill_view_encoder(ledger: Ledger, new: ViewEncoding, old: ViewEncoding | None) -> None:
+    """What the source knows of views; where it knows nothing of them, they start without effect."""
+    if old is not None:
+        ledger.take(new, old)
+    else:
+        ledger.anew(new, "views start without effect")
 
 
 def _without_mapping(ledger: Ledger, new: Conditioning, old: Conditioning) -> bool:
