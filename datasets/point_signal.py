@@ -81,7 +81,7 @@ def of_picture(pixels: UInt8[np.ndarray, "H W 3"], name: str, every: int = 1) ->
     return PointSignal(
         name,
         (height, width),
-        rearrange([row, column], "axis h w -> (h w) axis").float(),
+        torch.stack((row.flatten(), column.flatten()), dim=1).float(),
         torch.from_numpy(rearrange(pixels, "h w c -> (h w) c").copy()).float() / 127.5 - 1,
         rearrange((row % every == 0) & (column % every == 0), "h w -> (h w)"),
         unit=2.0,
