@@ -100,8 +100,8 @@ def generalisation(work: Path, seeds: Sequence[int]) -> Table:
     rows, curves = _pictures(work, seeds, changes, "psnr", "_quarter", knots=[12, 12])
     notes = [
         "Frequencies of standard deviation 2.5 and grids of 12 x 12: those of the published setting are far too fine "
-        "for 32 x 32 pixels. Edges of one pixel cannot be guessed: all fit what they see and little else, and modulation "
-        "is no gain here. Published are 27.48 and 28.19 dB of natural pictures, other data at another size."
+        "for 32 x 32 pixels. Both still fit the pixels that they see and not the others: this shows no gain. Published "
+        "are 27.48 and 28.19 dB of natural pictures, other data at another size."
     ]
     return Table("Picture, generalisation: every second pixel", "PSNR in dB", "mean", rows, (), curves, False, notes)
 
