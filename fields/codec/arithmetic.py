@@ -90,10 +90,8 @@ def tables_of(parameters: UInt8[np.ndarray, "D 2"], limit: int) -> list[Any]:
     """
     if parameters.size and parameters.max() >= NUM_FRACTIONS:
         raise InputError("its distributions are damaged")
-    return [
-        constriction.stream.model.Categorical(probabilities(int(zero), int(tail), limit), perfect=False)
-        for zero, tail in parameters
-    ] if limit else []
+    tables = [probabilities(int(zero), int(tail), limit) for zero, tail in parameters] if limit else []
+    return [constriction.stream.model.Categorical(table, perfect=False) for table in tables]
 
 
 class SymbolWriter:
@@ -141,9 +139,7 @@ class SymbolReader:
             raise InputError("its symbols are cut off")
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
 
-    def read(
-        self, context: Int64[np.ndarray, " N"], tables: Sequence[Any], limit: int
-    ) -> Int64[np.ndarray, " N"]:
+    def read(self, context: Int64[np.ndarray, " N"], tables: Sequence[Any], limit: int) -> Int64[np.ndarray, " N"]:
         """The next symbols; arguments as for `SymbolWriter.write`.
 
         Raises:
