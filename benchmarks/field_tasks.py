@@ -37,7 +37,8 @@ from errors import InputError, clear_errors
 
 FRAMES, SIDE = 16, 32
 SLICES = {"odd_frames": FRAMES // 2}  # one for each frame that is seen
-CELLS = {"block": 4}  # along a side of the volume: finer ones would not see anything
+CELLS = {"block": 1, "odd_frames": 4}  # along a side of the volume: finer ones inside of the block see nothing
+CAPPED = ("odd_frames", "twice")  # planes no finer than the video: what lies between its pixels would not be learned
 TASKS = ("random_30", "random_50", "block", "odd_frames", "twice")
 SHOWN = 7  # the frame in the pictures
 
@@ -71,7 +72,7 @@ def config(task: str, updates: int, data: dict[str, Any]) -> dict[str, Any]:
     """
     cells = CELLS.get(task, 10)
     shape = [SLICES.get(task, FRAMES), cells, cells]
-    nvp = {"levels": 6, "base": 4, "features": 2, "sparse_shape": shape, "width": 64}
+    nvp = {"levels": 6, "base": 4, "features": 2, "sparse_shape": shape, "width": 64, "capped": task in CAPPED}
     model = {"model": {"class_path": "fields.nvp.NVP", "init_args": nvp}, "lr": 1e-2, "weight_decay": 1e-3}
     return {
         "seed_everything": 0,

@@ -28,7 +28,7 @@ PARAMETERS = {  # for a video of which size
     "nvp_capped": (HD, 126_844_553),
     "nvp_small": ((32, 64, 64), 112_851),
     "nvp_tiny": ((8, 16, 16), 10_323),
-    "nvp_inpaint": ((32, 64, 64), 88_275),
+    "nvp_inpaint": ((32, 64, 64), 87_507),
     "nvp_held_out": ((16, 64, 64), 75_347),
     "siren_small": ((32, 64, 64), 112_515),
     "ffn_small": ((32, 64, 64), 108_067),

@@ -7,7 +7,7 @@ Shape legend
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def draw(
     return torch.cat(drawn)
 
 
-def neighbours(number: int, held_out: Sequence[int], total: int) -> tuple[int, int] | None:
+def neighbours(number: int, held_out: Container[int], total: int) -> tuple[int, int] | None:
     """The nearest frames before and after one that are not held out; None where one of them is missing.
 
     Args:
@@ -56,9 +56,9 @@ def neighbours(number: int, held_out: Sequence[int], total: int) -> tuple[int, i
         held_out: Numbers of all such.
         total: Frames of the video.
     """
-    before = [k for k in range(number) if k not in held_out]
-    after = [k for k in range(number + 1, total) if k not in held_out]
-    return (before[-1], after[0]) if before and after else None
+    before = next((k for k in range(number - 1, -1, -1) if k not in held_out), None)
+    after = next((k for k in range(number + 1, total) if k not in held_out), None)
+    return None if before is None or after is None else (before, after)
 
 
 class Regions:
