@@ -158,7 +158,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_transforms_json_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "transforms_train.json"
     path.write_text(text)
-    with pytest.raises(InputError, match="transforms_train.json: "):
+    with pytest.raises(InputError, match=r"transforms_train\.json: "):
         read_transforms(path)
 
 
