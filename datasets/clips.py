@@ -76,7 +76,7 @@ class SparseClips(Dataset):
         self._orders: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        """The clip: {clip: uint8 [T, 3, h, w], t: int64 [T], c: float32 [c_dim], n, update}, with views also its view."""
+        """The clip: {clip: uint8 [T, 3, h, w], t: int64 [T], c: float32 [c_dim], n, update}; with views, view [3]."""
         update, n = key
         rng = np.random.default_rng([self.seed, update, n, _DATA])
         video, frames, t = self._read(update * self.batch_size + n, rng)

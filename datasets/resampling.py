@@ -9,6 +9,8 @@ Shape legend
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float, Float64
@@ -37,37 +39,26 @@ def places(num_in: int, num_out: int, start: int, stop: int, shift: float = 0.0)
     return (np.arange(start, stop) + 0.5 + shift) * num_in / num_out - 0.5
 
 
-def support(centres: Float64[np.ndarray, " K"], ratio: float) -> tuple[int, int]:
-    """The elements that reach cells with these centres, half open; some may lie outside of the axis.
-
-    Args:
-        centres: As `places` gives them, increasing.
-        ratio: Elements per cell; below 1 it counts as 1.
-    """
-    reach = _REACH * max(ratio, 1.0)
-    return int(np.floor(centres[0] - reach)) + 1, int(np.ceil(centres[-1] + reach))
-
-
-def weights(centres: Float64[np.ndarray, " K"], ratio: float, first: int, last: int) -> Float[Tensor, "K H"]:
-    """What each of the elements ``first`` to ``last`` contributes to each cell; rows sum to one.
-
-    Elements that a cell would need but that are not there share out their weight among the others.
+def weights(centres: Float64[np.ndarray, " K"], ratio: float, num_in: int) -> tuple[int, Float[Tensor, "K H"]]:
+    """What elements contribute to each cell; beyond its ends an axis goes on with its last elements.
 
     Args:
         centres: As `places` gives them.
         ratio: Elements per cell: the kernel is so much wider; below 1 it counts as 1, which interpolates.
-        first: First element there is.
-        last: The one after the last.
+        num_in: Elements of the axis.
+
+    Returns:
+        The first element that counts, and the contributions from it on; rows sum to one.
     """
-    found = cubic((np.arange(first, last) - centres[:, None]) / max(ratio, 1.0))
-    return torch.from_numpy((found / found.sum(axis=1, keepdims=True)).astype(np.float32))
-
-
-def resample(
-    images: Float[Tensor, "N C H W"], rows: Float[Tensor, "K H"], columns: Float[Tensor, "L W"]
-) -> Float[Tensor, "N C K L"]:
-    """Rows, then columns, as sums of those there are."""
-    return rows @ (images @ columns.T)
+    reach = _REACH * max(ratio, 1.0)
+    needed = np.arange(math.floor(centres[0] - reach) + 1, math.ceil(centres[-1] + reach))
+    found = cubic((needed - centres[:, None]) / max(ratio, 1.0))
+    found /= found.sum(axis=1, keepdims=True)
+    there = needed.clip(0, num_in - 1)
+    first = int(there[0])
+    gathered = np.zeros((len(centres), there[-1] - first + 1))
+    np.add.at(gathered.T, there - first, found.T)
+    return first, torch.from_numpy(gathered.astype(np.float32))
 
 
 def window_of(
@@ -81,12 +72,11 @@ def window_of(
         window: (y0, x0, y1, x1) in its pixels, half open.
         shift: (y, x), of the grid of these pixels, in them; beyond its border a picture goes on as its border is.
     """
-    matrices = []
+    taken = []
     for axis, (side, start, stop, moved) in enumerate(zip(size, window[:2], window[2:], shift, strict=True), start=2):
-        there, ratio = images.shape[axis], images.shape[axis] / side
-        centres = places(there, side, start, stop, moved).clip(0, there - 1)
-        low, high = support(centres, ratio)
-        low, high = max(low, 0), min(high, there)
-        images = images.narrow(axis, low, high - low)
-        matrices.append(weights(centres, ratio, low, high).to(images.device))
-    return resample(images.float(), *matrices)
+        there = images.shape[axis]
+        first, matrix = weights(places(there, side, start, stop, moved), there / side, there)
+        images = images.narrow(axis, first, matrix.shape[1])
+        taken.append(matrix.to(images.device))
+    rows, columns = taken
+    return rows @ (images.float() @ columns.T)

@@ -32,6 +32,32 @@ def check_agreement(generator: Generator, discriminator: Discriminator, data: Cl
         _same("data.c_dim", data.c_dim, f"{key}.c_dim", network.c_dim)
 
 
+def check_views(
+    generator: Generator, discriminator: Discriminator, data: ClipDataModule, multi_scale: bool = False
+) -> None:
+    """Refuses views where somebody cannot take them.
+
+    Args:
+        generator: Needs a decoder for them.
+        discriminator: Has to be told of them.
+        data: Has them or not.
+        multi_scale: Whether there are losses that need them.
+
+    Raises:
+        InputError: One of them does not fit.
+    """
+    if data.views is None:
+        if multi_scale:
+            raise InputError("model.multi_scale: the data have no views: give data.views, or leave it out")
+        return
+    if generator.decoder is None:
+        raise InputError("data.views: only a generator with a decoder draws patches: give model.generator.decoder")
+    if discriminator.conditioning.view_encoder is None:
+        raise InputError(
+            "data.views: the discriminator is not told of them: set views of model.discriminator.conditioning to true"
+        )
+
+
 def check_trainer(strategy: object, precision: str, num_ranks: int) -> None:
     """Refuses ways of training that would give wrong gradients.
 

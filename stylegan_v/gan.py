@@ -29,13 +29,14 @@ from torch import Tensor, nn
 from datasets.datamodule import ClipDataModule
 from errors import InputError
 from stylegan_v import losses, schedules, steps
-from stylegan_v.agreement import check_agreement, check_split, check_trainer
+from stylegan_v.agreement import check_agreement, check_split, check_trainer, check_views
 from stylegan_v.augment import AdaptiveProbability, AugmentPipe
 from stylegan_v.distributed import average_over_ranks, num_ranks, summed_over_ranks
+from stylegan_v.multi_scale import MultiScale
 from stylegan_v.networks import Discriminator, Generator
 from stylegan_v.noise import AddressedRandom
 from stylegan_v.optimizers import make_optimizer
-from stylegan_v.training_clips import Clips, draw_inputs, generate, split
+from stylegan_v.training_clips import Clips, draw_clips, draw_inputs, split
 from stylegan_v.transfer import Table, start_from
 
 _COUNTERS = ("updates", "num_clips", "num_frames")
@@ -59,6 +60,8 @@ class VideoGAN(LightningModule):
         total_kimg: Length of the run, thousands of real frames shown.
         num_micro_batches: Parts in which a process works through its share of a batch, to save memory.
         freeze_d: Number of first discriminator layers that stay as they are.
+        multi_scale: Losses that hold the scales of a generator with a decoder together, where the data have views;
+            None: none.
         init_from: Weights that a new run starts from: a run folder, a checkpoint, a folder or file of weights, a
             snapshot of the original system. What fits is taken, what has a meaning adapted. Resuming does not read it.
         max_bad_updates: So many steps of one phase in a row with a loss or gradient that is not finite end the run.
@@ -83,6 +86,7 @@ class VideoGAN(LightningModule):
         total_kimg: float = 25000,
         num_micro_batches: int = 1,
         freeze_d: int = 0,
+        multi_scale: MultiScale | None = None,
         init_from: str | None = None,
         max_bad_updates: int = 20,
     ) -> None:
@@ -102,6 +106,7 @@ class VideoGAN(LightningModule):
         self.total_kimg, self.num_micro_batches = total_kimg, num_micro_batches
         self.register_buffer("mean_path_length", torch.zeros(()))
         self.updates = self.num_clips = self.num_frames = 0
+        self.multi_scale = multi_scale
         self.init_from = init_from
         self.resumed = False
         self.started_from: Table | None = None  # what became of the source's tensors, where this start read them
@@ -134,7 +139,7 @@ class VideoGAN(LightningModule):
                 fake, ws = self.generate(real.numbers, "generator")
                 logits = self.judge(fake, "generator")
                 loss = losses.generator_loss(logits)
-                self.backpropagate(loss / len(reals))
+                self.backpropagate((loss + self.scale_losses(fake, means)) / len(reals))
                 means.record({"loss/g": loss, "w": ws[:, 0].mean(dim=0)})
 
     def update_path_length(self, reals: list[Clips]) -> None:
@@ -180,7 +185,7 @@ class VideoGAN(LightningModule):
                 real = replace(real, clip=real.clip.detach().requires_grad_())
                 logits = self.judge(real, "r1")
                 with self.without_autocast():
-                    penalty = losses.r1_penalty(logits, real.clip)
+                    penalty = losses.r1_penalty(logits, real.clip, real.shares)
                 self.backpropagate(penalty * (self.gamma / 2 * self.r1_every / len(reals)))
                 means.record({"loss/r1": penalty})
 
@@ -239,15 +244,24 @@ class VideoGAN(LightningModule):
     def generate(self, numbers: list[int], phase: str) -> tuple[Clips, Float[Tensor, "B L D"]]:
         """Generated clips, and their styles, for these clips of the global batch."""
         inputs = draw_inputs(self.generator, self.data, self.updates, phase, numbers, self.device)
-        clip, ws = generate(self.generator, inputs, self.regularization.style_mixing_prob)
-        return Clips(clip, inputs.t, inputs.c, numbers), ws
+        return draw_clips(self.generator, inputs, numbers, self.regularization.style_mixing_prob)
+
+    def scale_losses(self, fake: Clips, means: steps.Means) -> Float[Tensor, ""] | float:
+        """What holds the scales of generated clips together, where it is wanted; recorded by its parts."""
+        if self.multi_scale is None or not self.multi_scale.acts(self.updates):
+            return 0.0
+        mixing = self.regularization.style_mixing_prob
+        loss, parts = self.multi_scale.losses(fake.drawn, self.generator_ema, mixing)
+        means.record(parts)
+        return loss
 
     def judge(self, clips: Clips, phase: str) -> Float[Tensor, " B"]:
         """Logits of clips, augmented as this phase augments them."""
         clip = clips.clip
         if self.augment is not None:
             clip = self.augment(clip, self.augment_p, self.random(phase, clips.numbers))
-        return self.discriminator(clip, clips.t, clips.c)
+        told = {} if clips.view is None else {"view": clips.view}
+        return self.discriminator(clip, clips.t, clips.c, **told)
 
     def path_lengths(self, numbers: list[int]) -> Float[Tensor, " B"]:
         """Path lengths of generated clips; calling it again draws the same clips."""
@@ -287,6 +301,7 @@ class VideoGAN(LightningModule):
         if stage == "fit":
             self.trainer.limit_val_batches = 0  # Lightning's own validation stays off: `callbacks.Evaluation` measures
             check_agreement(self.generator, self.discriminator, self.data)
+            check_views(self.generator, self.discriminator, self.data, self.multi_scale is not None)
             check_trainer(self.trainer.strategy, self.trainer.precision, self.trainer.world_size)
             group_size = self.discriminator.mbstd_group_size
             check_split(self.data.batch_size, self.trainer.world_size, self.num_micro_batches, group_size)

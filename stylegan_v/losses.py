@@ -46,7 +46,9 @@ def discriminator_loss(real_logits: Float[Tensor, " B"], fake_logits: Float[Tens
     return real_loss(real_logits) + fake_loss(fake_logits)
 
 
-def r1_penalty(real_logits: Float[Tensor, " B"], clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, ""]:
+def r1_penalty(
+    real_logits: Float[Tensor, " B"], clip: Float[Tensor, "B T C H W"], shares: Float[Tensor, " B"] | None = None
+) -> Float[Tensor, ""]:
     """Squared gradient norm of the discriminator at real clips (Mescheder et al. 2018, eq. 9).
 
     The square is summed over the pixels of a frame and averaged over frames and clips, as StyleGAN-V does: for one
@@ -55,9 +57,11 @@ def r1_penalty(real_logits: Float[Tensor, " B"], clip: Float[Tensor, "B T C H W"
     Args:
         real_logits: Output of the discriminator on ``clip``.
         clip: The real clips, before augmentation; must require grad.
+        shares: Weights of the clips; None: all 1.
     """
     (gradient,) = torch.autograd.grad(real_logits.sum(), clip, create_graph=True)
-    return gradient.square().sum(dim=(2, 3, 4)).mean()
+    squares = gradient.square().sum(dim=(2, 3, 4))
+    return squares.mean() if shares is None else (squares * shares[:, None]).mean()
 
 
 def path_lengths(
