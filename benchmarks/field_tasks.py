@@ -13,6 +13,9 @@ Every fit is one of train.py, 4096 random visible pixels per update. Tasks:
   repeat of the first;
 - twice: fitted to frames of half the sides, drawn at the whole; PSNR beside bicubic magnification of the same frames.
 
+How coarse volumes and planes are was chosen for each task on this very video and seed (see `CELLS` and `CAPPED`), so
+the figures show what such an NVP can do, not what it does on videos unseen.
+
 A table goes to stderr, JSON to stdout; ``--out`` gets both, and a picture: truth, what was seen, result, guess.
 """
 

@@ -109,14 +109,12 @@ def test_inpaint_fits_fills_and_says_how_well(folder: Path, capsys: pytest.Captu
     assert "hidden" not in json.loads((folder / "pure_report.json").read_text())["psnr"]
 
 
-@pytest.mark.slow
 def test_inpaint_goes_on_where_it_was_stopped(folder: Path) -> None:
     generate.main(inpaint(folder, "--out", folder / "part.npy", "--updates", 8))
     generate.main(inpaint(folder, "--out", folder / "rest.npy"))
-    generate.main(inpaint(folder, "--out", folder / "whole.npy", "--run", folder / "whole"))
-    states = [read_field(folder / name).state for name in ("run", "whole")]
     assert read_field(folder / "run").facts["updates"] == 20
-    assert states[0].keys() == states[1].keys()
+    lines = (folder / "run" / "validation.jsonl").read_text().splitlines()
+    assert [json.loads(line)["updates"] for line in lines] == [8, 20]  # the first ones were not made again
 
 
 def test_the_video_itself_may_be_the_truth(folder: Path) -> None:
