@@ -95,7 +95,7 @@ def test_numbers_that_are_not_rounded_and_steps_of_another_field_are_refused() -
 def test_damage_behind_right_sums_is_refused_in_one_line_or_gives_a_field_of_finite_numbers() -> None:
     contents = from_bytes(encode(rated(), Settings(group=2)), HERE)
     draw, refused = np.random.default_rng(0), []
-    for _ in range(40):
+    for _ in range(20):
         parts = list(contents.parts)
         which = int(draw.integers(len(parts)))
         data = bytearray(parts[which].data)
@@ -110,7 +110,7 @@ def test_damage_behind_right_sums_is_refused_in_one_line_or_gives_a_field_of_fin
             refused.append(str(error))
         else:
             assert all(one.isfinite().all() for one in state.values())
-    assert len(refused) > 20
+    assert len(refused) > 10
     assert all(text.startswith("file: ") and "\n" not in text for text in refused)
 
 
