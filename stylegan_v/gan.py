@@ -140,7 +140,7 @@ class VideoGAN(LightningModule):
                 logits = self.judge(fake, "generator")
                 loss = losses.generator_loss(logits)
                 self.backpropagate((loss + self.scale_losses(fake, means)) / len(reals))
-                means.record({"loss/g": loss, "w": ws[:, 0].mean(dim=0)})
+                means.record({"loss/g": loss, "w": ws[:, 0].mean(dim=0)} | fake.facts)
 
     def update_path_length(self, reals: list[Clips]) -> None:
         """Evens out how far clips move with their styles (StyleGAN2, section 3.2), on the first half of the batch."""

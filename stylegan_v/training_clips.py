@@ -52,6 +52,14 @@ class Clips:
         """Pixels that are seen of each clip over those of a native frame; None where all are native."""
         return None if self.view is None else patch_share(self.view)
 
+    @property
+    def facts(self) -> dict[str, Tensor]:
+        """Of their views, for the record: the share at other scales than the native one, and the mean log2 scale."""
+        if self.view is None:
+            return {}
+        scales = self.view[:, 0]
+        return {"views/scaled": (scales != 0).float().mean(), "views/log2_scale": scales.mean()}
+
 
 def split(batch: dict[str, Tensor], numbers: list[int], num_micro_batches: int) -> list[Clips]:
     """The micro-batches of a batch: every so many-th clip, so that groups of neighbours stay groups.

@@ -27,6 +27,7 @@ from datasets.video_writer import open_writer, tile
 from errors import InputError
 from stylegan_v.callbacks.counters import Counters, check_interval
 from stylegan_v.callbacks.pictures import beside, log_image, log_video, save_png, shrink, time_slices
+from stylegan_v.callbacks.scale_slices import canvas_of, over_scales, over_time, some_scales
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import draw_latents, render
 
@@ -126,7 +127,8 @@ class SampleVideos(Callback):
 
     Left half: every video with its own motion. Right half: the same contents, all with the motion of the first. Beside
     each mp4 a PNG shows the middle row of every video over time. The latents depend on the seed alone, so snapshots
-    can be compared; nothing that training uses is read or changed.
+    can be compared; nothing that training uses is read or changed. Of a generator that draws at any size, two more
+    pictures show the middle row: of the videos' first frames over scales, and of all frames, at the largest, over time.
 
     Args:
         every_updates: Updates between two snapshots; there is one more at the start and one at the end.
@@ -177,9 +179,27 @@ class SampleVideos(Callback):
             self._shown_at = updates
             grids = self._generated(module.generator_ema, data.labels, self._layout(data))
             self._show(trainer, f"generated_{updates:07d}", grids, updates)
+            if module.generator_ema.decoder is not None:
+                self._show_scales(trainer, module.generator_ema, updates)
 
     def _generated(self, generator: Generator, labels: np.ndarray, layout: Layout) -> Iterator[Grid]:
         return generated_grid(generator, labels, layout, self.num_frames, self.seed, self.chunk)
+
+    def _show_scales(self, trainer: Trainer, generator: Generator, updates: int) -> None:
+        """Slices over scales, and over time at the largest scale that is trained."""
+        data, layout = trainer.datamodule, self._layout(trainer.datamodule)
+        largest = max(2.0, data.views.scales[1]) if data.views is not None else 2.0
+        c = sample_labels(generator, data.labels, layout, self.seed)
+        latents = draw_latents(generator, self.seed, range(layout.num_videos), c=c)
+        first = canvas_of(generator, latents, torch.zeros(1, dtype=torch.float64))
+        slices = {
+            "scales": over_scales(first, some_scales(largest)),
+            "large_slices": over_time(generator, latents, self.num_frames, largest, self.chunk),
+        }
+        for name, rows in slices.items():
+            picture = time_slices(rows, layout.columns)
+            save_png(picture, Path(trainer.default_root_dir) / "samples" / f"generated_{updates:07d}_{name}.png")
+            log_image(trainer.loggers, f"samples/generated_{name}", picture, updates)
 
     def _show(self, trainer: Trainer, name: str, grids: Iterable[Grid], updates: int = 0) -> None:
         """Writes a video as it is rendered; only its small copy and the slices stay in memory."""
