@@ -85,9 +85,15 @@ def _image_path(root: Path, value: Any, where: str) -> Path:
     if not isinstance(value, str) or not value or "\0" in value or len(value) > 1000:
         raise InputError(f"{where}: no name of a picture: mend it or remove the frame")
     path = root / (value if Path(value).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp") else f"{value}.png")
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        inside, there = path.resolve().is_relative_to(root.resolve()), path.is_file()
+    except (OSError, ValueError) as error:  # too long, or no text that a file system knows
+        raise InputError(
+            f"{where}: {value[:60]!r} cannot be the name of a file: mend it or remove the frame"
+        ) from error
+    if not inside:
         raise InputError(f"{where}: {value[:200]!r} lies outside of {root}: give a path inside of it")
-    if not path.is_file():
+    if not there:
         raise InputError(f"{where}: there is no {path}: put the picture there, or remove the frame")
     return path
 

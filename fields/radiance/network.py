@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 from fields.modulation import CAM, Norm
-from fields.view_directions import Elevation
+from fields.view_directions import check_elevation
 
 Modulation = Callable[[], nn.Module]
 
@@ -37,21 +36,23 @@ def by_view(
     """Makes the modulation of a layer by the direction of view; its eps is that of CAM's program for radiance fields.
 
     Args:
-        knots: Over azimuth and elevation; None is no modulation.
+        knots: Over azimuth and elevation, at least 2 each; None is no modulation.
         norm: As for `fields.modulation.CAM`.
         elevation: As for `fields.view_directions.view_coords`.
         periodic: Whether the azimuth is a circle.
         quantiser: Of the grids; None is nothing.
 
     Raises:
-        InputError: If the knots are not of two axes, or there is no such elevation.
+        InputError: If the knots are not of two axes, or one of them has no two, or there is no such elevation.
     """
-    if elevation not in get_args(Elevation):
-        raise InputError(f"elevation {elevation!r}: give one of {', '.join(get_args(Elevation))}")
+    check_elevation(elevation)
     if knots is None:
         return None
-    if len(knots) != 2:
-        raise InputError(f"view_knots {tuple(knots)}: give one number for the azimuth and one for the elevation")
+    if len(knots) != 2 or min(knots) < 2:
+        raise InputError(
+            f"view_knots {tuple(knots)}: give one number for the azimuth and one for the elevation, at least 2 each, "
+            "or none"
+        )
     return partial(CAM, knots, norm=norm, eps=1e-6, periodic=(periodic, False), quantiser=quantiser)
 
 

@@ -95,6 +95,10 @@ class TNeRF(MarchingField):
         density: Density = "relu",
     ) -> None:
         super().__init__(num_samples)
+        if time_knots is not None and time_knots < 2:
+            raise InputError(
+                f"time_knots {time_knots}: give at least 2, between which time makes a difference, or none"
+            )
         modulation = None if time_knots is None else partial(CAM, (time_knots,))
         self.deformation = Deformation(warp_octaves, warp_width, warp_depth)
         self.radiance = PointRadiance(num_octaves, view_octaves, width, depth, skip, colour_width, density, modulation)

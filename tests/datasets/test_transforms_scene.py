@@ -90,6 +90,8 @@ BROKEN: dict[str, tuple[Callable[[Tree], None], str]] = {
     "no file_path": (lambda tree: tree["frames"][0].pop("file_path"), r"frames\[0\]\.file_path: no name"),
     "outside": (_frame("file_path", "../../etc/passwd"), r"file_path: .* lies outside of"),
     "absolute": (_frame("file_path", "/etc/passwd"), r"file_path: .* lies outside of"),
+    "long": (_frame("file_path", "a" * 900), r"file_path: .* cannot be the name"),
+    "half a character": (_frame("file_path", "\ud800"), r"file_path: .* cannot be the name"),
     "nul": (_frame("file_path", "a\0b"), r"file_path: no name"),
     "singular": (_flat, r"frames\[0\]\.transform_matrix: is singular"),
     "zero": (_frame("transform_matrix", [[0.0] * 4] * 3 + [[0, 0, 0, 1]]), r"frames\[1\].*is singular"),

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
+from errors import InputError
 from fields.modulation import CAM
 from fields.view_directions import angles, view_coords
 
@@ -56,3 +58,8 @@ def test_the_azimuth_has_no_seam_where_it_is_periodic() -> None:
         for layer in (open_ends, circle)
     )
     assert none < 1e-3 < 0.1 < jump
+
+
+def test_an_unknown_elevation_is_refused() -> None:
+    with pytest.raises(InputError, match="elevation 'half': give one of full, official"):
+        view_coords(direction(0.0, 0.0), "half")

@@ -84,12 +84,6 @@ def test_the_grids_cover_azimuth_and_elevation() -> None:
     assert all(part.gamma.shape == (6, 5) and part.gamma.periodic == (True, False) for part in grids)
 
 
-def test_grids_of_one_knot_are_the_same_for_all_views() -> None:
-    model, some = disturb(NeRF(**SOFT, view_knots=(1, 1))), rays()
-    one, other = (asked(model, some, views)[1] for views in (some.viewdirs, some.viewdirs.flip(0)))
-    torch.testing.assert_close(one, other)
-
-
 def test_views_that_are_no_numbers_are_refused() -> None:
     some = rays()
     with pytest.raises(InputError, match="NaN"):

@@ -71,7 +71,8 @@ def test_grids_over_views_have_two_axes_and_a_known_elevation() -> None:
     assert by_view(None) is None
     made = by_view((4, 3), "ray", "official", periodic=True)()
     assert made.gamma.shape == (4, 3) and made.gamma.periodic == (True, False) and made.norm == "ray"
-    with pytest.raises(InputError, match="view_knots"):
-        by_view((4,))
+    for knots in ((4,), (4, 1), (1, 3)):
+        with pytest.raises(InputError, match=r"view_knots .* at least 2 each"):
+            by_view(knots)
     with pytest.raises(InputError, match="elevation"):
         by_view((4, 3), elevation="half")

@@ -120,3 +120,8 @@ def test_rays_need_times_that_are_numbers() -> None:
         TNeRF(**SMALL).render_rays(rays())
     with pytest.raises(InputError, match="NaN"):
         TNeRF(**SMALL).render_rays(rays(2, torch.tensor([0.5, float("nan")])))
+
+
+def test_one_knot_in_time_is_refused() -> None:
+    with pytest.raises(InputError, match="time_knots 1: give at least 2"):
+        TNeRF(**SMALL, time_knots=1)
