@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from datasets.files import write_json
+from datasets.files import remove, write_json
+from errors import InputError
+from fields.weights import LAST
 
 # About a third of the parameters in each of planes and volume, and no more in the network than a clip can pay for.
 ARCHITECTURE = {
@@ -122,13 +124,25 @@ def fit(config: dict[str, Any], work: Path) -> Path:
         return run
     from train import main
 
+    going_on = (run / LAST).exists()
+    if run.exists() and not going_on:
+        remove(run)  # cut off before anything was kept
     run.parent.mkdir(parents=True, exist_ok=True)
     path = run.with_name(f"{run.name}.yaml")
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     given, sys.argv[1:] = sys.argv[1:], []  # what was meant for this program is no business of the other
     try:
-        main(["fit", "--config", str(path), "--runs_dir", str(run.parent), "--run_name", run.name])
+        where = ["--runs_dir", str(run.parent), "--run_name", run.name]
+        main(["fit", "--config", str(path), *where, *(["--ckpt_path", "last"] if going_on else [])])
     finally:
         sys.argv[1:] = given
-    write_json(run / _DONE, {"updates": config["model"]["init_args"]["total_updates"]})
+    if not _is_whole(run, config["model"]["init_args"]["total_updates"]):
+        raise InputError(f"{run}: the fit was stopped: give the same command again to go on")
+    write_json(run / _DONE, {})
     return run
+
+
+def _is_whole(run: Path, updates: int) -> bool:
+    """Whether the last measurement was made after so many updates."""
+    path = run / "validation.jsonl"
+    return path.exists() and json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["updates"] == updates
