@@ -2,8 +2,8 @@
 
     bytes 0-7     ``MAGIC``
     bytes 8-11    length of the header, little endian
-    bytes 12-43   SHA-256 of the header and its length
-    then          the header, JSON
+    bytes 12-43   SHA-256 of the length and the header
+    then          the header, JSON, deflated (RFC 1951)
     then          the parts, as the header lists them: name of a tensor, number of the piece, form, bytes, CRC-32
 
 Everything is checked before anything is used, and nothing in a file is executed. The sums find damage; they are no
@@ -25,10 +25,12 @@ from errors import InputError
 from plain_config import is_bounded
 
 MAGIC = b"\x8fFIELD\r\n"  # beginning with no character, with a line end that careless programs change
-VERSION = 1
-MAX_HEADER = 4_000_000
+VERSION = 2  # the header of version 1 was not deflated
+MAX_HEADER = 4_000_000  # bytes, inflated
 _PREFIX = len(MAGIC) + 4 + 32
+_RAW = -15  # deflate with neither prefix nor sum of its own, as zlib numbers it
 _MAX_VALUES = 400_000
+_OTHER_VERSION = f"of another version than {VERSION} of this format: read it with the program it is from"
 _REMEDY = "give a file that python -m fields.codec encode wrote, or write it again"
 
 
@@ -80,9 +82,10 @@ def to_bytes(contents: Contents) -> bytes:
         raise InputError(f"the config or what is known of the field is no plain value ({error}): mend it") from error
     if len(header) > MAX_HEADER or not is_bounded(json.loads(header), _MAX_VALUES):
         raise InputError(f"the header of {len(contents.parts)} parts is too long: take larger groups of slices")
-    length = len(header).to_bytes(4, "little")
-    digest = hashlib.sha256(length + header).digest()
-    return b"".join([MAGIC, length, digest, header, *(part.data for part in contents.parts)])
+    deflated = zlib.compress(header, 9, _RAW)
+    length = len(deflated).to_bytes(4, "little")
+    digest = hashlib.sha256(length + deflated).digest()
+    return b"".join([MAGIC, length, digest, deflated, *(part.data for part in contents.parts)])
 
 
 def from_bytes(data: bytes, path: Path) -> Contents:
@@ -121,17 +124,28 @@ def _header(data: bytes, path: Path) -> Mapping[str, Any]:
     size = int.from_bytes(length, "little")
     if size > MAX_HEADER or _PREFIX + size > len(data):
         raise InputError(f"{path}: damaged or cut off within its header: {_REMEDY}")
-    text = data[_PREFIX : _PREFIX + size]
-    if hashlib.sha256(length + text).digest() != data[len(MAGIC) + 4 : _PREFIX]:
+    deflated = data[_PREFIX : _PREFIX + size]
+    if hashlib.sha256(length + deflated).digest() != data[len(MAGIC) + 4 : _PREFIX]:
         raise InputError(f"{path}: damaged, its header does not have its checksum: {_REMEDY}")
-    header = parse_json(text, path)
+    header = parse_json(_inflated(deflated, path), path)
     if not isinstance(header, dict) or not is_bounded(header, _MAX_VALUES):
         raise InputError(f"{path}: its header is not that of a coded field: {_REMEDY}")
     if header.get("version") != VERSION:
-        raise InputError(
-            f"{path}: of another version than {VERSION} of this format: read it with the program it is from"
-        )
+        raise InputError(f"{path}: {_OTHER_VERSION}")
     return header
+
+
+def _inflated(deflated: bytes, path: Path) -> bytes:
+    inflater = zlib.decompressobj(_RAW)
+    try:
+        text = inflater.decompress(deflated, MAX_HEADER + 1)
+    except zlib.error as error:
+        raise InputError(f"{path}: {_OTHER_VERSION}") from error
+    if len(text) > MAX_HEADER:
+        raise InputError(f"{path}: its header is too long to be that of a coded field: {_REMEDY}")
+    if not inflater.eof or inflater.unused_data:
+        raise InputError(f"{path}: {_OTHER_VERSION}")
+    return text
 
 
 def _parts(data: bytes, begin: int, table: Sequence[Sequence[Any]], path: Path) -> list[Part]:

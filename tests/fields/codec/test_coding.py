@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -218,8 +219,8 @@ def test_values_that_are_not_plain_are_not_written() -> None:
             encode(StoredField(made.path, made.node, made.state, facts), LOSSLESS)
 
 
-def test_the_header_is_json_that_others_can_read() -> None:
+def test_the_header_is_deflated_json_that_others_can_read() -> None:
     data = encode(stored(NVP), LOSSLESS)
-    header = json.loads(data[44 : 44 + int.from_bytes(data[8:12], "little")])
-    assert header["node"] == NVP and header["version"] == 1
+    header = json.loads(zlib.decompress(data[44 : 44 + int.from_bytes(data[8:12], "little")], wbits=-15))
+    assert header["node"] == NVP and header["version"] == 2
     assert sum(part[3] for part in header["parts"]) == describe(data, HERE)["payload_bits"] // 8
