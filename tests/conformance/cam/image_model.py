@@ -1,4 +1,4 @@
-"""The network of pictures: encoding, values, derivatives, and fifteen steps of training by the project's own fit."""
+"""The network of pictures: encoding, values, derivatives, and some steps of training by the project's own fit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conformance.recordings import Recording
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 CASES = ("CAM", "FFN")
 SIGMA = 10
-STEPS, MILESTONES = 15, (8, 12)
+MILESTONES = (8, 12)
 
 
 def official_tensors(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -76,12 +76,13 @@ class InDouble(CAMImage):
 
 def training(name: str, data: Recording) -> None:
     """Loss, groups, rates and steps are those of `PointFitting`, in double precision."""
-    picture = data["train/img"].double()
+    picture, recorded = data["train/img"].double(), data.group(f"train/{name}")
+    num_steps = len(recorded["losses"])
     size = picture.shape[:2]
     field = InDouble(size)
     field.network = official.cam_image({"sigma": SIGMA}, tensors(data, f"train/{name}/param"))
     fit = PointFitting(
-        lambda size: field, lr=1e-3, grid_lr=1e-2, milestones=MILESTONES, loss_scale=0.5, total_updates=STEPS
+        lambda size: field, lr=1e-3, grid_lr=1e-2, milestones=MILESTONES, loss_scale=0.5, total_updates=num_steps
     )
     fit.model = field.train()
     points = mesh(size).double()
@@ -92,7 +93,7 @@ def training(name: str, data: Recording) -> None:
 
     optimizer, losses = fit.configure_optimizers(), []
     coords = 2 * data["train/coords_train"][0].double() - 1  # recorded in single precision
-    for update in range(STEPS):
+    for update in range(num_steps):
         fit.updates = update
         for group in optimizer.param_groups:
             group["lr"] = fit.rate(fit.rates[group["name"]])
@@ -101,7 +102,6 @@ def training(name: str, data: Recording) -> None:
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    recorded = data.group(f"train/{name}")
     torch.testing.assert_close(torch.tensor(losses, dtype=torch.float64), recorded["losses"], rtol=1e-6, atol=0)
     finals = official_tensors(field.network.state_dict())
     assert_same(finals, tensors(data, f"train/{name}/final"), rtol=1e-5, atol=1e-6)
