@@ -55,10 +55,9 @@ def fill_conditioning(ledger: Ledger, new: Conditioning, old: Conditioning) -> b
 
 def _fill_view_encoder(ledger: Ledger, new: ViewEncoding, old: ViewEncoding | None) -> None:
     """What the source knows of views; where it knows nothing of them, they start without effect."""
-    if old is not None:
-        ledger.take(new, old)
-    else:
-        ledger.anew(new, "views start without effect")
+    if old is None or not ledger.take(new, old):
+        for name in ("weight", "bias"):
+            ledger.start(new.out, name, 0.0, "views start without effect")
 
 
 def _without_mapping(ledger: Ledger, new: Conditioning, old: Conditioning) -> bool:

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from datasets.clips import ClipSampler, SparseClips, crop_box, fit
+from datasets.clips import ClipSampler, SparseClips, crop_box, cut, fit
 from datasets.frame_sampling import FrameSampler, RandomSpans, UniformSpacing
+from datasets.view_sampling import ClipView, ViewLaw
 from errors import InputError
 
 
@@ -230,3 +231,42 @@ def test_scaling_keeps_smooth_images() -> None:
 def test_uniform_spacing_reaches_the_clip() -> None:
     t = clips_of(sampler=UniformSpacing(5, spacings=(3,)))[0, 0]["t"]
     assert t.diff().tolist() == [3, 3, 3, 3]
+
+
+def test_views_change_nothing_else_of_an_item() -> None:
+    plain, seen = clips_of(seed=3, flip=True), clips_of(seed=3, flip=True, views=ViewLaw(), limits=np.full(10, 3.0))
+    natives = 0
+    for key in [(update, n) for update in range(6) for n in range(4)]:
+        one, other = plain[key], seen[key]
+        assert number(one) == number(other) and torch.equal(one["t"], other["t"]) and "view" not in one
+        if not other["view"].any():
+            natives += 1
+            assert torch.equal(one["clip"], other["clip"])
+        assert torch.equal(other["clip"], seen[key]["clip"]), "an item depends on its address alone"
+    assert 6 <= natives <= 18
+
+
+def test_a_mirrored_clip_is_seen_on_the_other_side() -> None:
+    """Blue grows to the right by one a pixel: where a window is can be read from it."""
+    law = ViewLaw((1, 1.5), native_share=0, shift=0)
+    clips = clips_of(seed=1, flip=True, views=law, limits=np.full(10, 1.5))
+    mirrored = set()
+    for key in [(update, n) for update in range(8) for n in range(4)]:
+        item = clips[key]
+        blue, centre = item["clip"][0, 2, 8].float(), float(item["view"][2])
+        flipped = bool(blue[0] > blue[-1])
+        mirrored.add(flipped)
+        assert float(blue.mean()) == pytest.approx(11.5 + 8 * (-centre if flipped else centre), abs=1.0)
+    assert mirrored == {True, False}
+
+
+def test_a_view_is_a_window_of_the_reduced_box_with_surroundings_where_it_is_small() -> None:
+    frames = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(cut(frames, (16, 16), ClipView.whole((16, 16))), fit(frames, (16, 16)))
+    window = cut(frames, (16, 16), ClipView((32, 32), (4, 8, 20, 24))).int()
+    assert (window - fit(frames, (32, 32))[:, :, 4:20, 8:24].int()).abs().max() <= 2
+    small = cut(frames, (16, 16), ClipView.whole((12, 12)))
+    assert (small[:, :, 2:14, 2:14].int() - fit(frames, (12, 12)).int())[:, :, 2:-2, 2:-2].abs().max() <= 1
+    assert torch.equal(small[:, :, 1], small[:, :, 3])
+    own = cut(frames, (16, 16), ClipView((64, 64), (40, 48, 56, 64)), np.array([0.99, 0.99]))
+    assert torch.equal(own, frames[:, :, 40:56, 80:96]), "its own pixels, of the box that is cut out"

@@ -223,6 +223,7 @@ class OtherVideo(SpriteVideo):
         RenderedVideos(partial(SpriteVideo, light=0.13), 3, 10, 40, (16, 24)),
         RenderedVideos(partial(SpriteVideo, fps=24.0), 3, 10, 40, (16, 24)),
         RenderedVideos(SpriteVideo, 3, 10, 40, (16, 24), labelled=True),
+        RenderedVideos(SpriteVideo, 3, 10, 40, (16, 24), scales=(1, 2, 1)),
     ],
 )
 def test_rendered_videos_are_told_by_what_makes_them_and_what_they_show(other: RenderedVideos) -> None:

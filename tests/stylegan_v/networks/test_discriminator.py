@@ -11,9 +11,11 @@ from stylegan_v.networks.conditioning import Conditioning
 BOTH = pytest.mark.parametrize("kind", [HypernetworkConditioning, ProjectionConditioning])
 
 
-def discriminator(kind: type[Conditioning], num_frames: int = 3, c_dim: int = 0, **settings: object) -> Discriminator:
+def discriminator(
+    kind: type[Conditioning], num_frames: int = 3, c_dim: int = 0, views: bool = False, **settings: object
+) -> Discriminator:
     settings = {"channel_base": 128, "channel_max": 8, "concat_res": 8, **settings}
-    conditioning = kind(num_frames, c_dim, dim=8, max_num_frames=64)
+    conditioning = kind(num_frames, c_dim, dim=8, max_num_frames=64, views=views)
     return Discriminator(settings.pop("resolution", 16), conditioning=conditioning, **settings)
 
 
@@ -144,3 +146,24 @@ def test_the_epilogue_stays_in_float32_under_autocast() -> None:
     network = discriminator(HypernetworkConditioning)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert network(clip(), times()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", [HypernetworkConditioning, ProjectionConditioning])
+def test_views_have_no_effect_at_first_and_one_later(kind: type[Conditioning]) -> None:
+    plain, told = discriminator(kind), discriminator(kind, views=True)
+    told.load_state_dict(plain.state_dict(), strict=False)
+    frames, t, view = clip(), times(), torch.randn(len(times()), 3)
+    assert torch.equal(told(frames, t, None, view), plain(frames, t))
+    told(frames, t, None, view).square().sum().backward()
+    assert told.conditioning.view_encoder.out.weight.grad.abs().sum() > 0
+    torch.nn.init.normal_(told.conditioning.view_encoder.out.weight)
+    native = told(frames, t, None, torch.zeros_like(view))
+    assert torch.equal(told(frames, t), native), "without a view it is the native one"
+    assert not torch.isclose(told(frames, t, None, view), native).any()
+
+
+def test_views_that_nobody_looks_at_are_refused() -> None:
+    with pytest.raises(ValueError, match="not told of views"):
+        discriminator(HypernetworkConditioning)(clip(), times(), None, torch.zeros(len(times()), 3))
+    with pytest.raises(ValueError, match="views: a projection"):
+        ProjectionConditioning(num_frames=1, views=True)

@@ -237,3 +237,23 @@ def test_a_smaller_frame_starts_with_new_colours() -> None:
     }
     unused = [row.name for row in ledger.rows() if row.outcome == "unused"]
     assert unused and all(name.startswith(("blocks.b32", "fromrgb")) for name in unused)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_views_start_without_effect_or_as_the_source_knows_them(kind: type[Conditioning]) -> None:
+    view = torch.randn(4, 3, generator=torch.Generator().manual_seed(1))
+    told = lambda network: network(FRAMES.repeat(1, 3, 1, 1, 1), TIMES, None, view)  # noqa: E731
+    old, new = discriminator(kind), discriminator(kind, views=True, seed=1)
+    rows = outcomes(filled(new, old))
+    assert {name for name, what in rows.items() if what == "new"} == {
+        f"conditioning.view_encoder.{name}" for name in ("hidden.weight", "hidden.bias", "out.weight", "out.bias")
+    }
+    assert_same(told(new), moving_equal(old))
+    old, new = discriminator(kind, views=True), discriminator(kind, views=True, seed=1)
+    assert set(outcomes(filled(new, old)).values()) == {"taken"}
+    assert_same(told(new), told(old))
+
+
+def moving_equal(network: Discriminator) -> Tensor:
+    """Logits of clips of three equal frames at other distances each."""
+    return network(FRAMES.repeat(1, 3, 1, 1, 1), TIMES)
