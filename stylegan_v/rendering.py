@@ -9,11 +9,12 @@ Shape legend
     L, D    layers that take a style, and the dimension of one
     K, Z    motion noise codes and the dimension of one
     C       dimension of the label
-    H, W    height and width
+    Y, X    height and width: native, or of a window
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,11 +27,13 @@ from torch.nn import functional as F
 
 from errors import InputError
 from stylegan_v.networks import Generator
+from stylegan_v.networks.decoder import Canvas, View
 from stylegan_v.networks.folding import FoldedSynthesis, can_fold
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork
 from stylegan_v.networks.time_encoding import float64_device
 from stylegan_v.noise import AddressedRandom
 
+Window = tuple[int, int, int, int]
 Finish = Callable[[Tensor], Tensor]  # frames in [-1, 1] to what is given out
 
 _CODES_PER_BLOCK = 32
@@ -162,7 +165,9 @@ def render(
     *,
     chunk: int = 16,
     noise_mode: NoiseMode = "const",
-) -> Iterator[UInt8[Tensor, "B f 3 H W"]]:
+    size: Sequence[int] | None = None,
+    window: Sequence[int] | None = None,
+) -> Iterator[UInt8[Tensor, "B f 3 Y X"]]:
     """The frames of the videos in order, a few of every video at a time.
 
     A frame depends on its time alone, whichever others are rendered with it: motion is exact at any time (see
@@ -178,11 +183,14 @@ def render(
         t: Times in frames of the training data, not negative, in any order.
         chunk: Largest number of frames, of all videos together, that the network works on at once.
         noise_mode: Of the noise inputs, where the generator has them. "const" shows the same noise in every frame.
+        size: Height and width of whole frames in pixels; None is native. Other sizes and windows need a decoder. Of
+            large views, fewer frames are given out at once.
+        window: (y0, x0, y1, x1) in pixels of these frames, half open; None is the whole frame.
 
     Raises:
-        InputError: A time is negative or no number.
+        InputError: A time is negative or no number, or there is no such view.
     """
-    return _render(generator, latents, t, chunk, noise_mode, to_uint8)
+    return _render(generator, latents, t, chunk, noise_mode, to_uint8, View.of(generator.resolution, size, window))
 
 
 def render_float(
@@ -192,14 +200,92 @@ def render_float(
     *,
     chunk: int = 16,
     noise_mode: NoiseMode = "const",
-) -> Iterator[Float[Tensor, "B f 3 H W"]]:
+    size: Sequence[int] | None = None,
+    window: Sequence[int] | None = None,
+) -> Iterator[Float[Tensor, "B f 3 Y X"]]:
     """As `render`, nominally in [-1, 1] and not yet clamped."""
-    return _render(generator, latents, t, chunk, noise_mode, lambda frames: frames)
+    view = View.of(generator.resolution, size, window)
+    return _render(generator, latents, t, chunk, noise_mode, lambda frames: frames, view)
+
+
+def render_views(
+    generator: Generator,
+    latents: VideoLatents,
+    t: Float64[Tensor, " F"],
+    views: Sequence[View],
+    *,
+    noise_mode: NoiseMode = "const",
+) -> Iterator[UInt8[Tensor, "B 1 3 Y X"]]:
+    """The frames in order, one at a time, each in a view of its own, such as along a zoom path (`View.zoomed`).
+
+    Args:
+        generator: As for `render`; it has a decoder.
+        latents: As for `render`.
+        t: As for `render`.
+        views: One for each frame.
+        noise_mode: As for `render`.
+
+    Raises:
+        InputError: A time cannot be, views are not as many as times, or there is no decoder.
+    """
+    if len(views) != len(t):
+        raise InputError(f"views: {len(views)} for {len(t)} frames: give one for each")
+    canvases = _canvases(generator, latents, t, 1, noise_mode)
+    return (_seen(drawn, view) for drawn, view in zip(canvases, views, strict=True))
+
+
+def render_tiles(
+    generator: Generator,
+    latents: VideoLatents,
+    t: Float64[Tensor, " F"],
+    *,
+    size: Sequence[int],
+    tile: int = 1024,
+    chunk: int = 1,
+    noise_mode: NoiseMode = "const",
+) -> Iterator[tuple[Window, UInt8[Tensor, "B f 3 Y X"]]]:
+    """Windows that cover frames of any size, row by row, of one chunk of frames after the other.
+
+    The backbone draws every frame once, however many tiles it is cut into; memory depends on the tile and the chunk.
+
+    Args:
+        generator: As for `render`; it has a decoder.
+        latents: As for `render`.
+        t: As for `render`.
+        size: Height and width of whole frames in pixels.
+        tile: Largest side of a window.
+        chunk: Frames of every video that are drawn at once.
+        noise_mode: As for `render`.
+
+    Raises:
+        InputError: A time, size, tile or chunk cannot be, or there is no decoder.
+    """
+    if min(tile, chunk) < 1:
+        raise InputError(f"tile {tile}, chunk {chunk}: give at least 1 of both")
+    views = [View.of(generator.resolution, size, window) for window in tiles(size, tile)]
+    canvases = _canvases(generator, latents, t, chunk, noise_mode)
+    return ((view.window, _seen(drawn, view)) for drawn in canvases for view in views)
+
+
+def tiles(size: Sequence[int], tile: int) -> list[Window]:
+    """Windows (y0, x0, y1, x1) of at most ``tile`` a side that cover a frame, row by row."""
+    height, width = View.of((1, 1), size).shape
+    return [
+        (y, x, min(y + tile, height), min(x + tile, width))
+        for y in range(0, height, tile)
+        for x in range(0, width, tile)
+    ]
 
 
 def to_uint8(frames: Float[Tensor, "*any"]) -> UInt8[Tensor, "*any"]:
     """Frames in [-1, 1] as bytes, as the original's metrics round them."""
     return (127.5 * frames + 128).clamp(0, 255).to(torch.uint8)
+
+
+def _check_times(t: Float64[Tensor, " F"]) -> None:
+    wrong = t[~((t >= 0) & (t <= _LAST_TIME))]
+    if len(wrong):
+        raise InputError(f"times: {wrong[0]:g}: a video has times from 0 to {_LAST_TIME:g}, in frames: give others")
 
 
 def _render(
@@ -209,20 +295,28 @@ def _render(
     chunk: int,
     noise_mode: NoiseMode,
     finish: Finish,
+    view: View,
 ) -> Iterator[Tensor]:
-    """The frames, finished in some way; times are checked before anything is drawn."""
-    wrong = t[~((t >= 0) & (t <= _LAST_TIME))]
-    if len(wrong):
-        raise InputError(f"times: {wrong[0]:g}: a video has times from 0 to {_LAST_TIME:g}, in frames: give others")
+    """The frames, finished in some way; times and view are checked before anything is drawn."""
+    _check_times(t)
+    if not view.native(generator.resolution):
+        _check_decoder(generator)
     num_videos = len(latents)
+    pixels, native = (math.prod(shape) for shape in (view.shape, generator.resolution))
+    chunk = max(1, chunk * native // max(native, pixels))
     together = max(1, chunk // num_videos)
-    apart = min(chunk, _CHUNKS_PER_WINDOW * chunk // num_videos) // together * together
+    apart = max(together, min(chunk, _CHUNKS_PER_WINDOW * chunk // num_videos) // together * together)
     frames_per_fold = len(t) if num_videos == 1 else min(apart, len(t))
     if can_fold(generator.synthesis) and frames_per_fold >= _FOLDED_FRAMES:
-        draw, window = _one_video_at_a_time(generator.synthesis, latents.ws, noise_mode, finish), apart
+        draw, window = _one_video_at_a_time(generator.synthesis, latents.ws, noise_mode, finish, view), apart
     else:
-        draw, window = _all_videos_at_once(generator.synthesis, latents.ws, noise_mode, finish, chunk), together
+        draw, window = _all_videos_at_once(generator.synthesis, latents.ws, noise_mode, finish, chunk, view), together
     return _chunks(generator, latents, t, draw, window, together)
+
+
+def _check_decoder(generator: Generator) -> None:
+    if generator.decoder is None:
+        raise InputError("size, window: this generator has no decoder: give one that has, or leave them out")
 
 
 @torch.no_grad()
@@ -241,23 +335,59 @@ def _chunks(
 
 
 def _one_video_at_a_time(
-    synthesis: SynthesisNetwork, ws: Float[Tensor, "B L D"], noise_mode: NoiseMode, finish: Finish
+    synthesis: SynthesisNetwork, ws: Float[Tensor, "B L D"], noise_mode: NoiseMode, finish: Finish, view: View
 ) -> Callable[[Tensor], Tensor]:
     """Embeddings [B, f, V] to frames, by networks that are folded for one video each; a single one is folded once."""
     folded = lru_cache(maxsize=1)(lambda video: FoldedSynthesis(synthesis, ws[video], noise_mode))
-    return lambda motion_v: torch.stack([finish(folded(video)(v)) for video, v in enumerate(motion_v)])
+    return lambda motion_v: torch.stack([finish(folded(video)(v, view)) for video, v in enumerate(motion_v)])
 
 
 def _all_videos_at_once(
-    synthesis: SynthesisNetwork, ws: Float[Tensor, "B L D"], noise_mode: NoiseMode, finish: Finish, chunk: int
+    synthesis: SynthesisNetwork,
+    ws: Float[Tensor, "B L D"],
+    noise_mode: NoiseMode,
+    finish: Finish,
+    chunk: int,
+    view: View,
 ) -> Callable[[Tensor], Tensor]:
     """Embeddings [B, f, V] to frames, by the network as it is."""
+    seen = {"noise_mode": noise_mode, "size": view.size, "window": view.window}
 
     def draw(motion_v: Tensor) -> Tensor:
         groups = zip(ws.split(chunk), motion_v.split(chunk), strict=True)
-        return torch.cat([finish(synthesis.frames(w, v, noise_mode=noise_mode)) for w, v in groups])
+        return torch.cat([finish(synthesis.frames(w, v, **seen)) for w, v in groups])
 
     return draw
+
+
+def _canvases(
+    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " F"], chunk: int, noise_mode: NoiseMode
+) -> Iterator[list[Canvas]]:
+    """What the decoder looks at, of every video, for a few times at once; checked before anything is drawn."""
+    _check_times(t)
+    _check_decoder(generator)
+    return _drawn(generator, latents, t, chunk, noise_mode)
+
+
+@torch.no_grad()
+def _drawn(
+    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " F"], chunk: int, noise_mode: NoiseMode
+) -> Iterator[list[Canvas]]:
+    synthesis, ws = generator.synthesis, latents.ws
+    folds = can_fold(synthesis) and len(ws) == 1 and len(t) >= _FOLDED_FRAMES
+    folded = FoldedSynthesis(synthesis, ws[0], noise_mode) if folds else None
+    path = synthesis.motion.path(latents.motion.window, latents.c)
+    for times in t.split(chunk):
+        motion_v = path(times).to(ws.device)
+        if folded is not None:
+            yield [folded.canvas(motion_v[0])]
+        else:
+            yield [synthesis.draw(ws[n : n + 1], motion_v[n : n + 1], noise_mode=noise_mode) for n in range(len(ws))]
+
+
+@torch.no_grad()
+def _seen(canvases: Sequence[Canvas], view: View) -> UInt8[Tensor, "B f 3 Y X"]:
+    return torch.stack([to_uint8(drawn.look(view)) for drawn in canvases])
 
 
 def _mean_style(generator: Generator, c: Float[Tensor, "B C"] | None) -> Tensor:

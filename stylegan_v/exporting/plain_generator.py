@@ -102,6 +102,8 @@ class PlainSynthesis(nn.Module):
         super().__init__()
         if synthesis.temporal_modulation is not None:
             raise InputError("ckpt: its temporal_modulation cannot be exported: give a model without it")
+        if synthesis.decoder is not None:
+            raise InputError("ckpt: its decoder cannot be exported: give a model without one")
         self.motion = plain_motion(synthesis.motion)
         self.const, self.blocks, self.resolution = synthesis.const, synthesis.blocks, synthesis.resolution
         self.motion_input = synthesis.motion_input and self.motion is not None

@@ -50,6 +50,8 @@ def generator_settings(generator: Generator, state: Mapping[str, Tensor]) -> Set
     conv = generator.synthesis.blocks[f"b{generator.synthesis.levels[0].name}"].convs[0]
     modulation = generator.synthesis.temporal_modulation
     modulated = {} if modulation is None else {"num_knots": modulation.num_knots, "rank": modulation.rank}
+    decoder = generator.decoder
+    decoded = {} if decoder is None else {"class": type(decoder).__name__, "mode": decoder.mode}
     return {
         "resolution": list(generator.resolution),
         "z_dim": generator.z_dim,
@@ -62,7 +64,7 @@ def generator_settings(generator: Generator, state: Mapping[str, Tensor]) -> Set
         "noise_inputs": conv.noise_size is not None,
         "time_conditioning": generator.synthesis.time_conditioning,
         "motion": _motion(generator.synthesis.motion, state),
-    } | ({"temporal_modulation": modulated} if modulated else {})
+    } | {name: one for name, one in (("temporal_modulation", modulated), ("decoder", decoded)) if one}
 
 
 def _motion(motion: nn.Module, state: Mapping[str, Tensor]) -> Settings:

@@ -14,6 +14,7 @@ Shape legend
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,12 +43,12 @@ class View:
     """A window of a frame of some size.
 
     Attributes:
-        size: Height and width of the whole frame in pixels.
+        size: Height and width of the whole frame in pixels; no whole numbers where it is zoomed.
         window: (y0, x0, y1, x1) in whole pixels of that frame, half open.
         shift: By how much every pixel is moved (y, x), in pixels of that frame.
     """
 
-    size: tuple[int, int]
+    size: tuple[float, float]
     window: tuple[int, int, int, int]
     shift: tuple[float, float] = (0.0, 0.0)
 
@@ -67,6 +68,30 @@ class View:
         whole = checked_size(resolution if size is None else size)
         y, x = (0.0, 0.0) if shift is None else (float(one) for one in shift)
         return cls(whole, checked_window(window, whole), (y, x))
+
+    @classmethod
+    def zoomed(cls, resolution: tuple[int, int], shape: Sequence[int], centre: Sequence[float], factor: float) -> View:
+        """A part of the frame at any magnification, not held to whole pixels: a path of them runs smoothly.
+
+        Args:
+            resolution: (H, W) of the native frame.
+            shape: Height and width of what is seen, pixels; of another aspect, it is stretched as the size would be.
+            centre: (x, y) of it in the frame, in [0, 1] from top left; what is seen stays inside of the frame.
+            factor: 1 sees the whole frame, 2 half of each side.
+
+        Raises:
+            InputError: The factor is below 1, or the centre is not in the frame.
+        """
+        if not 1 <= factor < math.inf or not all(0 <= one <= 1 for one in centre):
+            raise InputError(
+                f"zoom {centre[0]:g},{centre[1]:g},{factor:g}: give x and y in [0, 1], a factor of 1 or more"
+            )
+        height, width = checked_size(shape)
+        starts = [
+            min(max(middle * factor - 0.5, 0.0), factor - 1) * side
+            for middle, side in zip((centre[1], centre[0]), (height, width), strict=True)
+        ]
+        return cls((height * factor, width * factor), (0, 0, height, width), (starts[0], starts[1]))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -267,6 +292,14 @@ class Canvas:
     def __getitem__(self, frames: slice) -> Canvas:
         """Some of the frames."""
         return Canvas(self.decoder, self.rgb[frames], tuple(one[frames] for one in self.prepared))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Canvas]) -> Canvas:
+        """Frames of several, in their order."""
+        if len(parts) == 1:
+            return parts[0]
+        prepared = tuple(map(torch.cat, zip(*(part.prepared for part in parts), strict=True)))
+        return cls(parts[0].decoder, torch.cat([part.rgb for part in parts]), prepared)
 
     def look(self, view: View) -> Float[Tensor, "N 3 Y X"]:
         """The frames in a view; below native size they are drawn at that and low-passed."""

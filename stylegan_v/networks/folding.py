@@ -9,12 +9,15 @@ Shape legend
     V       dimension of the time embedding
     I, O    input and output channels
     H, W    height and width
+    Y, X    height and width of a window
 """
 
 from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +25,7 @@ from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
+from stylegan_v.networks.decoder import Canvas, View
 from stylegan_v.networks.geometry import center_crop
 from stylegan_v.networks.layers import StyledConv
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork, ToRGB
@@ -34,6 +38,7 @@ _GAIN = math.sqrt(2)
 # back to the system, to be cleared by it before the next layer has it: the fastest of 4 MiB to no limit, from 64 to 256
 # px. A GPU, where this was not measured, takes all frames at once.
 _CPU_FEATURE_BYTES = 16 * 2**20
+State = tuple[Tensor, Tensor | None, Tensor | None, Tensor]
 
 
 def styled_kernel(conv: StyledConv, w: Float[Tensor, " D"]) -> Float[Tensor, "O I 3 3"]:
@@ -221,23 +226,51 @@ class FoldedSynthesis:
                 styles = ws[taken : taken + len(own) + 1]
                 self.blocks.append(FoldedBlock(own, block.torgb, styles, noise_mode, dtype))
                 taken += len(own)
+        self.decoder, self.style = synthesis.decoder, ws[-1:]
+        self.tapped = list(synthesis.blocks).index(synthesis.tapped) if self.decoder is not None else None
         self.device, self.resolution = device, synthesis.resolution
         limit = _CPU_FEATURE_BYTES if device == "cpu" else sys.maxsize
         frame_bytes = [level.height * level.width * level.channels * dtype.itemsize for level in synthesis.levels]
         self.frames_at_once = [max(1, limit // size) for size in frame_bytes]
 
     @torch.no_grad()
-    def __call__(self, motion_v: Float[Tensor, "T V"]) -> Float[Tensor, "T 3 H W"]:
-        """Frames, nominally in [-1, 1]."""
-        with torch.autocast(self.device, enabled=False):
-            return self._from_block(0, self.entry(motion_v), None)
+    def __call__(self, motion_v: Float[Tensor, "T V"], view: View | None = None) -> Float[Tensor, "T 3 Y X"]:
+        """Frames, nominally in [-1, 1].
 
-    def _from_block(self, first: int, x: Tensor, rgb: Tensor | None) -> Tensor:
-        """What the blocks from this one on make of features; a few frames at a time where they are large."""
+        Args:
+            motion_v: Their time embeddings.
+            view: What is seen of them, if there is a decoder; None is the whole native frame.
+        """
+        view = view or View.of(self.resolution)
+        return self._frames(motion_v, lambda drawn: drawn.look(view))
+
+    @torch.no_grad()
+    def canvas(self, motion_v: Float[Tensor, "T V"]) -> Canvas:
+        """Frames that can be looked at; there is a decoder."""
+        return Canvas.joined(self._frames(motion_v, lambda drawn: [drawn]))
+
+    def _frames(self, motion_v: Tensor, finish: Callable[[Canvas], Tensor | list[Canvas]]) -> Any:
+        with torch.autocast(self.device, enabled=False):
+            return self._from_block(0, (self.entry(motion_v), None, None, motion_v), finish)
+
+    def _from_block(self, first: int, state: State, finish: Callable[[Canvas], Any]) -> Any:
+        """What the blocks from this one on make of features; a few frames at a time where they are large.
+
+        Args:
+            first: Number of the block.
+            state: Features, the image so far, the features that the decoder reads, and the time embeddings.
+            finish: Does away with what a decoder looks at, of a few frames.
+        """
+        x, rgb, features, motion_v = state
         if first == len(self.blocks):
-            return center_crop(rgb, self.resolution)
+            if self.decoder is None:
+                return center_crop(rgb, self.resolution)
+            return finish(self.decoder(features, rgb, self.style, motion_v.to(self.style.dtype)))
         few = self.frames_at_once[first]
         if len(x) > few:
-            rgbs = [None] * -(-len(x) // few) if rgb is None else rgb.split(few)
-            return torch.cat([self._from_block(first, *part) for part in zip(x.split(few), rgbs, strict=True)])
-        return self._from_block(first + 1, *self.blocks[first](x, rgb))
+            parts = [[None] * -(-len(x) // few) if one is None else one.split(few) for one in state]
+            found = [self._from_block(first, part, finish) for part in zip(*parts, strict=True)]
+            return torch.cat(found) if isinstance(found[0], Tensor) else [one for part in found for one in part]
+        x, rgb = self.blocks[first](x, rgb)
+        features = x if first == self.tapped else features
+        return self._from_block(first + 1, (x, rgb, features, motion_v), finish)

@@ -18,6 +18,7 @@ def fill_generator(ledger: Ledger, new: Generator, old: Generator) -> None:
     moves_alike = fill_motion(ledger, new.synthesis.motion, old.synthesis.motion)
     fill_synthesis(ledger, new.synthesis, old.synthesis, moves_alike)
     fill_modulation(ledger, new.synthesis, old.synthesis, moves_alike)
+    fill_decoder(ledger, new, old)
 
 
 # Motion
@@ -190,3 +191,18 @@ def fill_modulation(ledger: Ledger, new: SynthesisNetwork, old: SynthesisNetwork
             ledger.anew(bases, "a resolution that the source does not have")
         else:
             ledger.take(bases, old.modulation_bases[name])
+
+
+# Decoder
+
+
+def fill_decoder(ledger: Ledger, new: Generator, old: Generator) -> None:
+    """Fills what draws at any size; where the source has none, or one for other features, it starts without effect."""
+    if new.decoder is None:
+        return
+    if old.decoder is None:
+        ledger.anew(new.decoder, "not in the source: starts without effect")
+        return
+    alike = type(new.decoder) is type(old.decoder) and new.decoder.inputs == old.decoder.inputs
+    if not alike or not ledger.take(new.decoder, old.decoder):
+        ledger.anew(new.decoder, "another decoder, or for other features: starts without effect")
