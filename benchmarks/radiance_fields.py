@@ -277,6 +277,23 @@ def known(folder: Path, size: int) -> list[Row]:
         raise InputError(f"{path}: is no result of this program: remove it, or give another --out") from error
 
 
+def collect(asked: Sequence[tuple[str, str, int, int]], size: int, folder: Path) -> list[Row]:
+    """Fits; those that stand in the folder already are read, the others are added to it one by one.
+
+    Args:
+        asked: Scene, field, seed and updates of each.
+        size: Side of the views in pixels.
+        folder: Of what is found.
+    """
+    kept = {(row.scene, row.field, row.seed, row.updates): row for row in known(folder, size)}
+    for key in asked:
+        if key not in kept:
+            kept[key] = measure(*key, size)
+        keep(folder, list(kept.values()), key[-1], size)
+        print(as_text([kept[one] for one in asked if one in kept]), file=sys.stderr, flush=True)
+    return [kept[key] for key in asked]
+
+
 def benchmark(
     scenes: Sequence[str] = tuple(FIELDS),
     seeds: Sequence[int] = (0, 1, 2),
@@ -300,16 +317,8 @@ def benchmark(
         raise InputError(
             f"scenes: some of {','.join(FIELDS)}; fields: some of {','.join(sorted(names))}; updates: 6 or more"
         )
-    folder = Path(out).expanduser()
-    kept = {(row.scene, row.field, row.seed, row.updates): row for row in known(folder, size)}
     asked = [(scene, name, seed, updates) for seed in seeds for scene in scenes for name in fields]
-    asked = [key for key in asked if key[1] in FIELDS[key[0]]]
-    for key in asked:
-        if key not in kept:
-            kept[key] = measure(*key, size)
-        keep(folder, list(kept.values()), updates, size)
-        print(as_text([kept[one] for one in asked if one in kept]), file=sys.stderr, flush=True)
-    rows = [kept[key] for key in asked]
+    rows = collect([key for key in asked if key[1] in FIELDS[key[0]]], size, Path(out).expanduser())
     wrong = failures(rows)
     for line in wrong:
         print(line, file=sys.stderr)

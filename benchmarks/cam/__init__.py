@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cam import points
+from benchmarks.cam import points, radiance, video
 from benchmarks.cam.table import Table
 
 
@@ -30,4 +30,7 @@ TABLES: dict[str, Entry] = {
     "signal": Entry(points.signal, (0, 1, 2, 3, 4)),
     "picture": Entry(points.picture, (0, 1, 2)),
     "generalisation": Entry(points.generalisation, (0, 1, 2)),
+    "video": Entry(video.video, (0, 1, 2)),
+    "static": Entry(radiance.static, (0, 1, 2)),
+    "moving": Entry(radiance.moving, (0, 1, 2)),
 }

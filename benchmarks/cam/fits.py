@@ -17,15 +17,21 @@ import yaml
 
 @dataclass(frozen=True)
 class Fit:
-    """What a run left: its measurements, the last of which is that of its end."""
+    """What a run left.
+
+    Attributes:
+        lines: Its measurements, the last of which is that of its end.
+        folder: Its own.
+    """
 
     lines: list[dict[str, Any]]
+    folder: Path
 
     @property
     def last(self) -> dict[str, Any]:
         return self.lines[-1]
 
-    def curve(self, name: str) -> tuple[list[float], list[float]]:
+    def curve(self, name: str) -> tuple[list[int], list[Any]]:
         """Updates, and what was measured then.
 
         Args:
@@ -58,4 +64,4 @@ def fit(work: Path, name: str, config: str, changes: Mapping[str, Any]) -> Fit:
         main(["fit", "--config", config, "--runs_dir", str(work), "--run_name", name, *quiet, *flags])
         mark.write_text(wanted)
     lines = (folder / "validation.jsonl").read_text().splitlines()
-    return Fit([json.loads(line) for line in lines])
+    return Fit([json.loads(line) for line in lines], folder)

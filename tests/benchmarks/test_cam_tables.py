@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import benchmarks.cam
+from benchmarks import cam_tables
 from benchmarks.cam import Entry
 from benchmarks.cam.table import Row, Table
 from benchmarks.cam_tables import main
@@ -61,3 +62,7 @@ def test_the_gates_by_real_fits(name: str, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "argv", ["benchmark"])
     main(["--tables", name, "--work", str(tmp_path)])
     assert json.loads((tmp_path / "tables.json").read_text())[name]["failures"] == []
+
+
+def test_all_tables_are_made_unless_some_are_asked_for() -> None:
+    assert set(cam_tables.ALL.split(",")) == set(benchmarks.cam.TABLES) - {"right", "wrong"}

@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, dict[str, Any
         runs[name] = (config, changes)
         errors = {"signal_mlp": 4.97, "signal_pe": 3.34, "signal_cam": 0.07, "signal_pe_cam": 0.03}
         found = {"mse": errors.get(Path(config).stem, 0.0), "psnr": 38.0 if "cam" in config else 32.0}
-        return Fit([{"updates": updates, "parameters": 5, "bits": 160, **found} for updates in (50, 100)])
+        return Fit([{"updates": updates, "parameters": 5, "bits": 160, **found} for updates in (50, 100)], work / name)
 
     monkeypatch.setattr(points, "fit", fit)
     return runs
