@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 from plain_config import parse_config
+from stylegan_v.networks.decoder import Decoder
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 BUILDABLE = ("stylegan_v.", "fields.")
@@ -148,6 +150,8 @@ def read_config(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def build(node: Any) -> Any:
     """A config node as an object: ``{class_path, init_args}`` becomes a module of this project, a list a tuple.
 
+    A decoder becomes what makes one: the generator that it is for knows the sizes that are still missing.
+
     Args:
         node: Plain values, lists, dictionaries, and nodes that name a class.
 
@@ -160,6 +164,8 @@ def build(node: Any) -> Any:
         if not isinstance(arguments, dict):
             raise InputError(f"{node['class_path']}: init_args in the config of the checkpoint are no names and values")
         arguments = {name: build(value) for name, value in arguments.items()}
+        if issubclass(made, Decoder):
+            return partial(made, **arguments)
         try:
             return made(**arguments)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
