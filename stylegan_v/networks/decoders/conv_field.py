@@ -40,7 +40,7 @@ class ConvField(Decoder):
         mode: Add to the image of the whole backbone, or do without its last block.
 
     Raises:
-        InputError: A size or the mode cannot be.
+        InputError: A size cannot be.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ class LatentLayer(nn.Module):
         """The part on the coordinates relative to latents along one axis, given in their spacings."""
         return (2 * offset[:, None]) * self.of_offset[axis]
 
-    def on_cell(self, view: View) -> Float32[Tensor, " K"]:
+    def on_cell(self, view: View) -> Float[Tensor, " K"]:
         """The part on the size of a pixel: its binary logarithm in native pixels, along both axes."""
         native = zip(self.inputs.resolution, view.size, strict=True)
         logs = [max(math.log2(own / size), -math.log2(self.max_scale)) for own, size in native]

@@ -70,7 +70,7 @@ class NVPField(Decoder):
         mode: Add to the image of the whole backbone, or do without its last block.
 
     Raises:
-        InputError: A size or the mode cannot be.
+        InputError: A size cannot be.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class NVPField(Decoder):
     def _colours(self, latents: Tensor, still: Tensor, moving: Tensor, view: View) -> Float[Tensor, "N 3 Y X"]:
         found = [self._of_features(latents, view), *self._of_planes(still, moving, view)]
         factors = self.modulator(torch.cat(found, dim=-1))
-        coords = self._coords(view).to(factors[0].device, still.dtype)
+        coords = self._coords(view).to(factors[0].device, still.dtype).expand(len(still), -1, -1, -1)
         colours = self.synthesiser(coords, factors)
         return rearrange(colours, "n y x c -> n c y x")
 

@@ -48,7 +48,7 @@ class PointField(Decoder):
         mode: Add to the image of the whole backbone, or do without its last block.
 
     Raises:
-        InputError: A size or the mode cannot be.
+        InputError: A size cannot be.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class PointField(Decoder):
             column, x, of_column = side(columns, right)
             known = self.first.on_offset(y, 0)[:, None] + self.first.on_offset(x, 1) + on_cell
             found = latents.index_select(1, row).index_select(2, column).to(known.dtype) + known
+            # Shares are float32, and so are blends, whatever the layers' precision is.
             answer = self._answer(found, factors) * (of_row[:, None, None] * of_column[:, None])
             total = answer if total is None else total + answer
         return rearrange(total, "n y x c -> n c y x")
@@ -92,4 +93,4 @@ class PointField(Decoder):
         x = F.silu(x) * factors[:, 0]
         for number, (weight, bias) in enumerate(zip(self.hidden, self.biases, strict=True)):
             x = F.silu(F.linear(x, scaled(weight), bias)) * factors[:, number + 1]
-        return F.linear(x, scaled(self.last_weight), self.last_bias).float()
+        return F.linear(x, scaled(self.last_weight), self.last_bias)
