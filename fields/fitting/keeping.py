@@ -76,9 +76,11 @@ def size_of(field: nn.Module) -> dict[str, int]:
     """How large a field is: trained parameters, and bits that they take.
 
     Args:
-        field: One that is rounded for storage says so by a method ``num_bits``; others take what their numbers do.
+        field: Its parameters that go through a quantiser take the bits of that, the others those of their numbers.
     """
-    parameters = list(field.parameters())
-    bits = sum(8 * parameter.element_size() * parameter.numel() for parameter in parameters)
-    count = sum(parameter.numel() for parameter in parameters)
-    return {"parameters": count, "bits": int(field.num_bits()) if hasattr(field, "num_bits") else bits}
+    from fields.codec.symbols import quantisers
+
+    stepped, trained = quantisers(field), dict(field.named_parameters())
+    each = {name: stepped[name].bits if name in stepped else 8 * one.element_size() for name, one in trained.items()}
+    counts = {name: one.numel() for name, one in trained.items()}
+    return {"parameters": sum(counts.values()), "bits": sum(each[name] * counts[name] for name in trained)}

@@ -46,7 +46,7 @@ class MipNeRF(MarchingField):
             directions that point upwards read the first knot.
         periodic: Whether the azimuth is a circle; else there is a seam where x is negative and y is 0.
         shape: Of what a pixel sees: "cone", or "cylinder" for rays that do not spread.
-        bits: Of weights and grids while they are trained; 32 is whole numbers.
+        bits: Of weights and grids while they are trained, of which one is the sign; 32 is no quantiser.
 
     Raises:
         InputError: If a setting is out of its range.

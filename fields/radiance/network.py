@@ -65,6 +65,8 @@ class Dense(nn.Linear):
         quantiser: For the weights, not the biases; None is nothing.
     """
 
+    quantised_parameters = ("weight",)
+
     def __init__(self, in_dim: int, out_dim: int, quantiser: nn.Module | None = None) -> None:
         super().__init__(in_dim, out_dim)
         self.quantiser = quantiser
