@@ -40,28 +40,31 @@ def canvas_of(generator: Generator, latents: VideoLatents, t: Float[Tensor, " F"
 
 
 @torch.no_grad()
-def middle_row(canvas: Canvas, scale: float) -> UInt8[Tensor, "N 3 W"]:
+def middle_row(canvas: Canvas, scale: float, exact: bool = False) -> UInt8[Tensor, "N 3 W"]:
     """The middle row of each frame, drawn at a scale.
 
     Args:
         canvas: Of the frames.
         scale: Of the frame to the native one.
+        exact: Whether it is the same line of the scene at all scales, between two rows of pixels where need be.
     """
     size = tuple(max(1, round(side * scale)) for side in canvas.decoder.inputs.resolution)
     row = size[0] // 2
-    return to_uint8(canvas.look(View(size, (row, 0, row + 1, size[1]))))[:, :, 0].cpu()
+    shift = (size[0] / 2 - 0.5 - row if exact else 0.0, 0.0)
+    return to_uint8(canvas.look(View(size, (row, 0, row + 1, size[1]), shift)))[:, :, 0].cpu()
 
 
 def over_scales(canvas: Canvas, scales: Sequence[float]) -> UInt8[Tensor, "N S 3 W"]:
-    """The middle row of each frame at one scale after the other, all shown as wide as the widest.
+    """The line through the middle of each frame at one scale after the other, all shown as wide as the widest.
 
     Args:
         canvas: Of one frame of each video.
         scales: Of the frame to the native one.
     """
-    rows = [middle_row(canvas, scale) for scale in scales]
+    rows = [middle_row(canvas, scale, exact=True).float() for scale in scales]
     width = max(row.shape[2] for row in rows)
-    return torch.stack([F.interpolate(row, width, mode="nearest-exact") for row in rows], dim=1)
+    shown = [F.interpolate(row, width, mode="linear") for row in rows]
+    return torch.stack(shown, dim=1).round().to(torch.uint8)
 
 
 def over_time(
