@@ -125,5 +125,5 @@ class TNeRF(MarchingField):
             InputError: If the rays have no times.
         """
         if rays.times is None:
-            raise InputError("rays without times: a moving scene needs the moment, in [0, 1], at which it is seen")
+            raise InputError("rays without times: give every view its moment in [0, 1], or take a field at rest")
         return self(middles(rays, edges), rays.viewdirs, rays.times)
