@@ -151,6 +151,8 @@ def scan(
             skipped.append(SkippedVideo(candidate.name, fact))
     videos.sort(key=lambda video: _natural(video.name))
     skipped.sort(key=lambda video: _natural(video.name))
+    if not videos and found.root != Path(root).expanduser():  # one file, of which one line says all
+        raise InputError(f"{root}: {skipped[0].reason}; mend it, give another video, or ask for fewer frames")
     _log(found, videos, skipped)
     if random_access:
         _warn_of_slow(videos)

@@ -115,7 +115,7 @@ class FitRecord:
         needs = Needs(lpips_weights=self.lpips_weights, device=str(fitting.device))
         measures, missing = open_measures(names, needs)
         pairs = self._pairs(fitting, numbers, shown, asked_to_stop, regions)
-        return report.compare(fitting.data.signal.name, pairs, measures), measures, missing
+        return report.compare(Path(fitting.data.signal.name).name, pairs, measures), measures, missing
 
     def _pairs(
         self,

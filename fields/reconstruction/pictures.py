@@ -51,7 +51,7 @@ def panel(title: str, curves: dict[str, np.ndarray]) -> Image.Image:
     for index, (name, values) in enumerate(curves.items()):
         color = _LINES[index % len(_LINES)]
         if len(curves) <= len(_LINES):
-            pen.text((left + 150 + 60 * index, 4), name[:8], color, font)
+            pen.text((left + 150 + 60 * index, 4), name[: 8 if len(curves) > 1 else 60], color, font)
         x = left + np.arange(len(values)) / max(last, 1) * (right - left)
         y = bottom - (np.where(np.isfinite(values), values, low) - low) / max(high - low, 1e-12) * (bottom - top)
         _line(pen, np.stack((x, y), axis=1), np.isfinite(values), color)

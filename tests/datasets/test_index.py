@@ -461,6 +461,15 @@ def test_only_the_ends_of_image_files_are_read(root: Path, monkeypatch: pytest.M
     assert len(scan_quietly(root, images=True).videos) == 2
 
 
+def test_one_unusable_file_is_named_in_one_line(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root.mkdir()
+    (root / "a.mp4").write_bytes(b"")
+    with pytest.raises(InputError) as error:
+        scan_quietly(root / "a.mp4")
+    assert str(error.value).startswith(f"{root / 'a.mp4'}: empty: ") and "mend it" in str(error.value)
+    assert not caplog.records
+
+
 def test_without_any_usable_image_one_error_says_so(root: Path, tmp_path: Path) -> None:
     root.mkdir()
     with pytest.raises(InputError, match="no images; put image files, or a zip of them there"):
