@@ -18,8 +18,8 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, from the checkout
@@ -27,94 +27,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from benchmarks.train_step import R1_EVERY, TrainStep, build
 from command_line import Parser
 from errors import InputError, clear_errors
+from stylegan_v.cost.counting import StillMotion, Work, tensors_in, worked
 
 _ADAM_WORDS, _EMA_WORDS = 7, 3  # read and written per parameter: value, gradient, two means; value, average
 PHASES = ("forward", "G", "D", "R1")
 
 
-@dataclass
-class Work:
-    """Operations that have to be done.
-
-    Attributes:
-        operations: (multiply-adds, values moved) of each matrix product and convolution.
-        words: Float32 values moved beside them.
-    """
-
-    operations: list[tuple[int, int]] = field(default_factory=list)
-    words: int = 0
-
-    @property
-    def multiply_adds(self) -> int:
-        return sum(count for count, _ in self.operations)
-
-    def bytes(self, width: int) -> int:
-        """At least; ``width`` bytes per value of a product."""
-        return width * sum(values for _, values in self.operations) + 4 * self.words
-
-    def seconds(self, teraflops: float, terabytes: float, width: int) -> float:
-        """At least, on a machine of these speeds; arguments as `floor`."""
-        products = sum(max(2 * n / teraflops, width * values / terabytes) for n, values in self.operations)
-        return (products + 4 * self.words / terabytes) / 1e12
-
-    def __add__(self, other: Work) -> Work:
-        return Work(self.operations + other.operations, self.words + other.words)
-
-
-class Counter(TorchDispatchMode):
-    """Notes the products and convolutions that run inside, backward passes included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.work = Work()
-
-    def __torch_dispatch__(
-        self, func: torch._ops.OpOverload, types: object, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        out = func(*args, **(kwargs or {}))
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            count = formula(*args, **(kwargs or {}), out_val=out) // 2
-            values = sum(tensor.numel() for tensor in _tensors([args, out]))
-            self.work.operations.append((count, values))
-        return out
-
-
-def _tensors(nested: object) -> Iterator[Tensor]:
-    if isinstance(nested, Tensor):
-        yield nested
-    elif isinstance(nested, (list, tuple)):
-        for one in nested:
-            yield from _tensors(one)
-
-
-def worked(call: Callable[[], object]) -> Work:
-    """What a call does."""
-    with Counter() as counter:
-        call()
-    return counter.work
-
-
-class _StillMotion(nn.Module):
-    """Stands for the motion encoder, whose work on a few codes is not worth counting: time embeddings of its shape."""
-
-    def __init__(self, out_dim: int) -> None:
-        super().__init__()
-        self.out_dim = out_dim
-
-    def forward(self, t: Tensor, c: Tensor | None = None, motion_z: Tensor | None = None, **where: object) -> Tensor:
-        return torch.randn(*t.shape, self.out_dim)
-
-
 def without_motion(step: TrainStep) -> TrainStep:
     """The networks and phases of an update on tensors without memory, with a stand-in for the motion encoder."""
-    step.generator.synthesis.motion = _StillMotion(step.generator.synthesis.motion.out_dim)
+    step.generator.synthesis.motion = StillMotion(step.generator.synthesis.motion.out_dim)
     step.generator_ema = step.generator  # what is counted does not depend on the values
     return step
 
@@ -138,7 +63,7 @@ class Block:
     def run(self, inputs: Sequence) -> None:
         """Forward and backward."""
         out = self.module(*inputs)
-        torch.autograd.backward([one.float().sum() for one in _tensors([out])])
+        torch.autograd.backward([one.float().sum() for one in tensors_in([out])])
 
 
 def _like(value: object, device: torch.device | str) -> object:

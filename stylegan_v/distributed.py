@@ -8,7 +8,10 @@ to "ddp" and its relatives, so ``strategy: auto`` finds it when there are severa
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from itertools import chain
 
 import torch
@@ -20,6 +23,22 @@ from torch import Tensor, nn
 def num_ranks() -> int:
     """How many processes train together; 1 where nothing is distributed."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def launched_by_torchrun() -> bool:
+    """Whether torchrun (or another program of torch.distributed.elastic) started this process and watches over it."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def restarted() -> bool:
+    """Whether torchrun has started this process in place of one that ended (``--max-restarts``)."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+def lost_peer(error: BaseException) -> bool:
+    """Whether an error came up in talking to the other processes: one of them has died, or hangs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, RuntimeError) and any(frame.filename == dist.distributed_c10d.__file__ for frame in frames)
 
 
 def summed_over_ranks(tensor: Tensor) -> Tensor:
@@ -83,6 +102,10 @@ class OwnReductionDDPStrategy(DDPStrategy):
             copy_from_first_rank(self.lightning_module)
         else:
             super().configure_ddp()
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Sets for how long a process waits for the others before it ends; to be called before training."""
+        self._timeout = timedelta(seconds=seconds)
 
 
 def register() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jsonargparse import Namespace
+from jsonargparse.typing import PositiveFloat
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -25,7 +27,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_only
 
 from command_line import OneLineErrors, one_line
 from errors import InputError
-from stylegan_v.callbacks import Checkpointing, Evaluation, GracefulStop, RunProgress, Throughput
+from stylegan_v.callbacks import Checkpointing, CostReport, Evaluation, GracefulStop, RunProgress, Throughput
 from stylegan_v.checkpoints import (
     BEST,
     LAST,
@@ -36,6 +38,7 @@ from stylegan_v.checkpoints import (
     replacing,
     write_checkpoint,
 )
+from stylegan_v.distributed import OwnReductionDDPStrategy, launched_by_torchrun, lost_peer, restarted
 from stylegan_v.transfer.origin import check_source, own_checkpoint
 
 # What a GAN needs and Lightning does otherwise: no epochs, a sampler that shares out clips by itself, own checkpoints.
@@ -49,6 +52,7 @@ TRAINER_DEFAULTS = {
 }
 
 _INIT_FROM = "model.init_args.init_from"
+_LAUNCHED = ".launched"  # as old as the start by torchrun: a checkpoint that is younger is of it
 
 # What Lightning says on every start and nobody can act on: advertisements, devices that are not there, a switch that no
 # config has, a notice about its own code.
@@ -99,6 +103,8 @@ class RunConfig(SaveConfigCallback):
         super().__init__(parser, config)
         resolved = config.clone()
         resolved.ckpt_path = None  # how this start began, not what the run is
+        if "print_cost" in resolved:
+            resolved.print_cost = False
         self.text = parser.dump(resolved, skip_unset=False)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -164,6 +170,18 @@ class RunCLI(LightningCLI):
             "--run_name", type=str | None, help="name of the run's folder (default: that of the config)"
         )
         parser.add_argument("--runs_dir", type=str, default="runs", help="where the folders of runs are")
+        parser.add_argument(
+            "--print_cost",
+            action="store_true",
+            help="say before training what it costs: parameters, operations, memory; after 20 updates how fast it is; "
+            "training goes on",
+        )
+        parser.add_argument(
+            "--peer_timeout",
+            type=PositiveFloat,
+            default=1800.0,
+            help="seconds that a process waits for the others, which may be dead, before it ends",
+        )
         # In this order: throughput counts what happens after it as waiting for data.
         parser.add_lightning_class_args(RunProgress, "progress")
         parser.add_lightning_class_args(Checkpointing, "checkpointing")
@@ -197,12 +215,19 @@ class RunCLI(LightningCLI):
             config.evaluation.monitor = (
                 None  # nothing is chosen here, so other protocols than that of the run may be given
             )
+        if subcommand == "fit" and restarted() and saved_since_launch(self.folder):
+            config.ckpt_path = "last"  # torchrun repeats the command of the launch
+            rank_zero_info(f"{self.folder}: restarted, goes on from {LAST}")
         if config.ckpt_path is not None:
             config.ckpt_path = str(self._checkpoint(config, fitting=subcommand == "fit"))
         elif subcommand == "fit" and (source := config.get(_INIT_FROM)) is not None and not _requeued(self.folder):
             check_source(source, self.folder)
         if subcommand == "fit" and rank_zero_only.rank == 0:
+            if not restarted():
+                (self.folder / _LAUNCHED).unlink(missing_ok=True)
             self.made = prepare_folder(self.folder, resuming=config.ckpt_path is not None)
+            if launched_by_torchrun() and not restarted():
+                (self.folder / _LAUNCHED).touch()
 
     def _checkpoint(self, config: Namespace, *, fitting: bool) -> Path:
         """The checkpoint that is asked for; to train on, a model that can start from others takes only its own."""
@@ -228,7 +253,12 @@ class RunCLI(LightningCLI):
         if options.enable_progress_bar is False:  # Lightning means its own bar, and objects to another one
             self._get(self.config_init, "progress").disable()
             kwargs["enable_progress_bar"] = True
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if self._get(self.config_init, "print_cost"):
+            trainer.callbacks.append(CostReport())
+        if isinstance(trainer.strategy, OwnReductionDDPStrategy):
+            trainer.strategy.wait_at_most(self._get(self.config_init, "peer_timeout"))
+        return trainer
 
     def before_validate(self) -> None:
         self._check_checkpoint()
@@ -252,14 +282,32 @@ class RunCLI(LightningCLI):
         rank_zero_info(f"{self.folder}: parameters that move: {sizes}")
 
     def fit(self, **kwargs: Any) -> None:
-        """Trains; a run that a signal ended leaves with the exit code that shells expect of that."""
+        """Trains; a run that a signal ended leaves with the exit code that shells expect of that.
+
+        Raises:
+            InputError: Another process of the run is lost.
+        """
         try:
             self.trainer.fit(**kwargs)
         except SIGTERMException as ended:
             raise SystemExit(128 + signal.SIGTERM) from ended
+        except RuntimeError as error:
+            if not lost_peer(error):
+                raise
+            raise InputError(self._on_lost_peer(error)) from error
         if self.interrupts.stopped:
             rank_zero_info(f"stopped; continue with the same command and --ckpt_path last ({self.folder})")
             raise SystemExit(128 + signal.SIGINT)
+
+    def _on_lost_peer(self, error: RuntimeError) -> str:
+        """What to say of it, in one line: this process's rank, what it noticed, where the run can go on."""
+        kept = (self.folder / LAST).exists()
+        remedy = "continue with the same command and --ckpt_path last" if kept else "nothing was saved yet: start again"
+        noticed = (str(error).splitlines() or [type(error).__name__])[0]
+        return (
+            f"{self.folder}: rank {self.trainer.global_rank} of {self.trainer.world_size} lost another process of the "
+            f"run, which died or hangs ({noticed}): see what it said; {remedy}"
+        )
 
 
 def _run_name(name: str | None, configs: list[Any] | None) -> str:
@@ -309,6 +357,17 @@ def prepare_folder(folder: Path, *, resuming: bool) -> list[Path]:
 def _requeued(folder: Path) -> bool:
     """Whether this is a job that SLURM started again: Lightning resumes it by itself."""
     return SLURMEnvironment.detect() and any(folder.glob("hpc_ckpt_*.ckpt"))
+
+
+def saved_since_launch(folder: Path) -> bool:
+    """Whether the last checkpoint of a run is of this launch by torchrun, of which this may be a later start."""
+    launched, last = folder / _LAUNCHED, folder / LAST
+    return launched.exists() and last.exists() and _written(last) >= _written(launched)
+
+
+def _written(path: Path) -> int:
+    with path.open("rb") as file:  # opened, since network file systems remember for a while what a path was
+        return os.fstat(file.fileno()).st_mtime_ns
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

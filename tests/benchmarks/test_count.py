@@ -5,22 +5,9 @@ import json
 import pytest
 import torch
 
-from benchmarks.count import Work, blocks, count, main, rows, worked
+from benchmarks.count import Work, blocks, count, main, rows
 from benchmarks.measuring import MultiplyAdds
 from benchmarks.train_step import build
-
-
-def test_a_product_counts_what_it_multiplies_and_moves() -> None:
-    a, b = torch.randn(3, 4), torch.randn(4, 5)
-    work = worked(lambda: a @ b)
-    assert (work.multiply_adds, work.bytes(4)) == (3 * 4 * 5, 4 * (12 + 20 + 15))
-
-
-def test_a_floor_is_the_slower_of_the_two_for_each_operation() -> None:
-    work = Work([(10**12, 10**9), (10**6, 10**12)], words=10**12)
-    # The first is bound by its operations, the second by its bytes, as are the values beside them.
-    expected = 2 * 1e12 / 1e15 + 2 * 1e12 / 4e12 + 4 * 1e12 / 4e12
-    assert work.seconds(teraflops=1000.0, terabytes=4.0, width=2) == pytest.approx(expected)
 
 
 def test_counting_without_memory_equals_counting_what_runs() -> None:
