@@ -35,6 +35,13 @@ class Options:
         overwrite: Whether to replace files that were made with other settings; those made with the same are kept.
         device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
         chunk: Frames rendered at once, of all videos together. "auto": as many as memory allows and speed asks for.
+        size: Width and height of each video in pixels, such as 512x288, of a model with a field decoder. None: as it
+            was trained.
+        zoom: Show a part alone, of such a model, such as 0.5,0.25,4: its centre, x from the left and y from the top in
+            [0, 1], and how many times it is magnified; the size stays. Way points between colons make a path over the
+            whole file, such as 0.5,0.5,1:0.3,0.4,8.
+        tile: Side of the parts that large frames are drawn in, in pixels; changes nothing but memory. None: as memory
+            allows.
     """
 
     ckpt: str
@@ -48,6 +55,9 @@ class Options:
     overwrite: bool = False
     device: str = "auto"
     chunk: int | Literal["auto"] = "auto"
+    size: str | None = None
+    zoom: str | None = None
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         _positive("data_fps", self.data_fps)
@@ -56,6 +66,8 @@ class Options:
             raise InputError(f"seed: {self.seed}: give a number from 0 to {NUM_SEEDS - 1}")
         if isinstance(self.chunk, int):
             _count("chunk", self.chunk)
+        if self.tile is not None:
+            _count("tile", self.tile)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,7 @@ from stylegan_v.networks.motion_interface import NoiseWindow, Path
 from stylegan_v.networks.time_encoding import float64_device
 from stylegan_v.rendering import VideoLatents, to_uint8
 from stylegan_v.sampling.latents import Chosen
+from stylegan_v.sampling.looking import Draw
 from stylegan_v.sampling.looping import LoopedMotion
 
 What = Literal["content", "motion", "both"]
@@ -176,14 +177,31 @@ def travel(
     Returns:
         Times [F], float64, and the largest number of frames at once, to frames [1, f, 3, H, W], bytes, in order.
     """
-    path = path_on(journey, generator.synthesis.motion, keys, what)
+    on_the_way = _on_the_way(generator, keys, journey, what)
 
     @torch.no_grad()
     def render(t: Tensor, chunk: int) -> Iterator[Tensor]:
         for times in t.split(chunk):
-            ws = keys.ws[:1].expand(len(times), -1, -1) if what == "motion" else styles_on(journey, keys.ws, times)
-            motion_v = rearrange(path(times), "1 t v -> t 1 v").to(ws.device)
-            frames = generator.synthesis.frames(ws, motion_v, noise_mode="const")
+            frames = generator.synthesis.frames(*on_the_way(times), noise_mode="const")
             yield to_uint8(rearrange(frames, "t 1 c h w -> 1 t c h w"))
 
     return render
+
+
+def draw_travel(generator: Generator, keys: VideoLatents, journey: Journey, what: What) -> Draw:
+    """What draws that video by a generator with a decoder, to be looked at in any view; arguments as for `travel`."""
+    on_the_way = _on_the_way(generator, keys, journey, what)
+    return lambda t: [generator.synthesis.draw(*on_the_way(t), noise_mode="const")]
+
+
+def _on_the_way(
+    generator: Generator, keys: VideoLatents, journey: Journey, what: What
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Times [T] to styles [T, L, D] and time embeddings [T, 1, V]."""
+    path = path_on(journey, generator.synthesis.motion, keys, what)
+
+    def at(t: Tensor) -> tuple[Tensor, Tensor]:
+        ws = keys.ws[:1].expand(len(t), -1, -1) if what == "motion" else styles_on(journey, keys.ws, t)
+        return ws, rearrange(path(t), "1 t v -> t 1 v").to(ws.device)
+
+    return at

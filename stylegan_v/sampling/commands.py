@@ -12,7 +12,7 @@ from torch import Tensor
 from errors import InputError
 from generate_options import NUM_SEEDS, ClipOptions, ClipsOptions, FramesOptions
 from stylegan_v.rendering import VideoLatents
-from stylegan_v.sampling.blending import Journey, What, check_blendable, travel
+from stylegan_v.sampling.blending import Journey, What, check_blendable, draw_travel, travel
 from stylegan_v.sampling.choice import addresses, choose, of_seed, side_by_side
 from stylegan_v.sampling.latents import Video, matrix
 from stylegan_v.sampling.lists import numbers
@@ -110,7 +110,10 @@ def interpolate(options: ClipOptions, videos: str, what: What, *, loop: bool, ea
     generator = looped(studio.generator, clip.turn) if loop else studio.generator
 
     def make() -> Render:
-        return travel(generator, studio.model.latents(keys, labels=labels), journey, what)
+        latents = studio.model.latents(keys, labels=labels)
+        if studio.framing is not None:
+            return studio.framed(draw_travel(generator, latents, journey, what))
+        return travel(generator, latents, journey, what)
 
     own = {"videos": addresses(keys), "what": what, "loop": loop, "eased": eased, "label": labels or None}
     studio.finish([studio.piece("interpolation", make, own)], f"through {len(keys)} videos")
@@ -128,11 +131,11 @@ def xt(options: ClipsOptions, row: int | None, column: int | None) -> None:
     if options.crf is not None:
         raise InputError("crf: png files take none: leave it out")
     studio = Studio("xt", options, destination(options, (".png",), "png"), partial(make_clip, options))
-    line = choose_line(studio.generator.resolution, row, column)
+    line = choose_line(studio.shape, row, column)
     choice = choose(options.seed, options).called("xt")
     studio.save = image_saver(line, choice.columns or (len(choice.videos) if line.across else 1))
     studio.finish(studio.pieces(choice, own=line.settings(), arrange=line.take))
 
 
 def _open(command: str, options: ClipOptions, *, loop: bool = False) -> Studio:
-    return Studio(command, options, destination(options), partial(make_clip, options, loop=loop))
+    return Studio(command, options, destination(options), partial(make_clip, options, loop=loop), loop=loop)

@@ -8,6 +8,7 @@ Shape legend
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,10 @@ _SHARE = 0.5  # of the free memory: other programs want some, too
 _COPIES = 8  # of the largest features; at 256 px on a CPU, 3 are alive at once in networks that are not folded
 _MOST = {"cpu": 16, "cuda": 64}  # beyond which nothing gets faster
 _MEMINFO, _UNTOLD = Path("/proc/meminfo"), 2**31
+_PIXEL_BYTES = 64  # that a view takes for each pixel beside the features, about: four images of floats, and bytes
+_TILE_BYTES = 2**28  # beyond which larger tiles are not faster
+_LEAST_TILE = 64
+_FRAME_COPIES = 4  # of a frame in bytes: as it is drawn, side by side with others, converted, and in an encoder
 _NO_MEMORY = ("can't allocate memory", "not enough memory")  # what the allocator of the CPU says, in a RuntimeError
 
 
@@ -82,6 +87,43 @@ def frame_memory(generator: Generator) -> int:
     """Bytes that rendering takes for each frame at once, about."""
     largest = max(level.channels * level.height * level.width for level in generator.synthesis.levels)
     return _COPIES * largest * generator.mapping.w_avg.element_size()
+
+
+def choose_tile(shape: tuple[int, int], asked: int | None, device: torch.device) -> int | None:
+    """Side of the tiles that frames are drawn in: the one asked for, else a power of two that memory allows.
+
+    Args:
+        shape: Height and width of frames.
+        asked: The side, if told.
+        device: Where they are drawn.
+
+    Returns:
+        None where frames are drawn whole.
+    """
+    if asked is not None:
+        return asked
+    allowed = min(_TILE_BYTES, int(_SHARE * free_memory(device)))
+    if _PIXEL_BYTES * math.prod(shape) <= allowed:
+        return None
+    return max(_LEAST_TILE, 1 << (math.isqrt(allowed // _PIXEL_BYTES).bit_length() - 1))
+
+
+def check_size(shape: tuple[int, int], num_videos: int) -> None:
+    """Refuses frames that the machine cannot hold, even one at a time.
+
+    Args:
+        shape: Height and width of a video.
+        num_videos: How many share a file.
+
+    Raises:
+        InputError: They are too large.
+    """
+    needed, free = _FRAME_COPIES * 3 * math.prod(shape) * num_videos, free_memory(torch.device("cpu"))
+    if needed > _SHARE * free:
+        raise InputError(
+            f"size: {shape[1]}x{shape[0]} for {num_videos} videos side by side takes {needed / 1e9:.2g} GB of memory, "
+            f"and {free / 1e9:.2g} GB are free: give a smaller one, or fewer videos"
+        )
 
 
 def free_memory(device: torch.device) -> int:

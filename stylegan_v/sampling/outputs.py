@@ -146,7 +146,7 @@ def _check_place(piece: Piece, *, overwrite: bool) -> None:
     if path.is_dir() and not there:
         raise InputError(f"out: {path}: is a folder of something else: choose another --out, or remove it")
     if not overwrite:
-        key = next((key for key in asked if there.get(key) != asked[key]), "command")
+        key = next((key for key in {**asked, **there} if there.get(key) != asked.get(key)), "command")
         how = f"made with another {key}" if there else "and does not say how it was made"
         raise InputError(f"out: {path}: is there already, {how}: --overwrite replaces it, another --out keeps it")
 

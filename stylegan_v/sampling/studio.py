@@ -18,7 +18,9 @@ from stylegan_v import rendering
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import VideoLatents
 from stylegan_v.sampling.choice import Choice, addresses, side_by_side
-from stylegan_v.sampling.memory import Render, choose_chunk
+from stylegan_v.sampling.framing import choose_framing, parse
+from stylegan_v.sampling.looking import Draw, draw_videos, look
+from stylegan_v.sampling.memory import Render, check_size, choose_chunk, choose_tile
 from stylegan_v.sampling.model import open_model
 from stylegan_v.sampling.outputs import Destination, Piece, Save, produce, report, video_saver
 from stylegan_v.sampling.times import Timing
@@ -34,12 +36,24 @@ class Studio:
         options: What it was told.
         where: Where its files go.
         timing: Makes the moments, of the frames per second of the training data.
+        loop: Whether the first frame comes again after the last.
     """
 
-    def __init__(self, command: str, options: Options, where: Destination, timing: Callable[[float], Timing]) -> None:
+    def __init__(
+        self,
+        command: str,
+        options: Options,
+        where: Destination,
+        timing: Callable[[float], Timing],
+        *,
+        loop: bool = False,
+    ) -> None:
+        request = parse(options)
         self.command, self.options, self.where = command, options, where
         self.model = open_model(options)
         self.generator: Generator = self.model.generator
+        self.framing = choose_framing(self.generator, request, closed=loop)
+        self.shape = self.framing.shape if self.framing else self.generator.resolution
         self.timing = timing(self.model.data_fps)
         self.chunk = choose_chunk(self.generator, options.chunk)
         self.save: Save = video_saver(self.timing.fps, options.crf)
@@ -53,10 +67,24 @@ class Studio:
         """
 
         def make() -> Render:
-            latents = draw()
-            return lambda t, chunk: rendering.render(generator or self.generator, latents, t, chunk=chunk)
+            latents, drawing = draw(), generator or self.generator
+            if self.framing is not None:
+                return self.framed(draw_videos(drawing, latents), len(latents))
+            return lambda t, chunk: rendering.render(drawing, latents, t, chunk=chunk)
 
         return make
+
+    def framed(self, draw: Draw, num_videos: int = 1) -> Render:
+        """What renders the frames of a file as they were asked for, by a generator with a decoder.
+
+        Args:
+            draw: Draws videos.
+            num_videos: How many.
+        """
+        views = self.framing.views(self.timing.num_frames)
+        tile = choose_tile(self.shape, self.options.tile, self.generator.mapping.w_avg.device)
+        # What is begun again after memory ran out is the end of the file.
+        return lambda t, chunk: look(draw, num_videos, t, views[len(views) - len(t) :], chunk, tile)
 
     def piece(
         self,
@@ -81,9 +109,11 @@ class Studio:
             for some in self.chunk.render(make(), self.timing.times()):
                 yield arrange(some.cpu())
 
+        check_size(self.shape, num_videos)
+        framed = self.framing.settings() if self.framing else {}
         path = self.where.file(name)
         form = {"format": path.suffix[1:] or "png", "crf": self.options.crf}
-        settings = self.model.settings(self.command, **self.timing.settings(), **own, **form)
+        settings = self.model.settings(self.command, **self.timing.settings(), **framed, **own, **form)
         settings["made_with"] = {**settings["made_with"], "chunk": self.chunk.frames}
         return Piece(path, settings, frames, self.save, self.timing.num_frames, num_videos)
 
@@ -131,5 +161,5 @@ class Studio:
     def finish(self, pieces: Sequence[Piece], what: str = "") -> None:
         """Makes the files, and says where and what they are."""
         skipped = produce(pieces, overwrite=self.options.overwrite)
-        size = "x".join(str(side) for side in self.generator.resolution)
+        size = "{1}x{0}".format(*self.shape)
         report(pieces, skipped, ", ".join(filter(None, (what, str(self.timing), f"{size} pixels"))))
