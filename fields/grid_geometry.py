@@ -114,7 +114,10 @@ def make_levels(
         made.append(Level(scales, shifts, tuple(limits), offset, size, storage == "hash" and size < dense))
         offset += size
         if offset > MAX_ENTRIES:
-            raise InputError(f"grid: level {len(made)} of {levels} makes it {offset} entries, more than {MAX_ENTRIES}")
+            raise InputError(
+                f"grid: level {len(made)} of {levels} makes it {offset} entries, more than {MAX_ENTRIES}: give fewer "
+                "levels, or a smaller base or growth"
+            )
     return tuple(made)
 
 

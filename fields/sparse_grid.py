@@ -72,7 +72,7 @@ class SparseGrid3D(nn.Module):
         if len(neighbourhood) != 3 or any(n < 1 or n % 2 == 0 for n in neighbourhood):
             raise InputError(f"neighbourhood {tuple(neighbourhood)}: give odd numbers of cells along time, y and x")
         if shape[0] * shape[1] * shape[2] > MAX_ENTRIES:
-            raise InputError(f"shape {tuple(shape)}: more than {MAX_ENTRIES} cells")
+            raise InputError(f"sparse grid: shape {tuple(shape)}: more than {MAX_ENTRIES} cells: give a smaller one")
         self.neighbourhood, self.upsample = tuple(neighbourhood), upsample
         self.out_dim = features * neighbourhood[0] * neighbourhood[1] * neighbourhood[2]
         self.embeddings = nn.Parameter(torch.empty(*shape, features))

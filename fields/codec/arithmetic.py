@@ -1,4 +1,4 @@
-"""Whole numbers as bits by a range coder (Martin 1979, by the library constriction), drawn from known distributions.
+"""Whole numbers of both signs as bits by a range coder, drawn from distributions of two parameters.
 
 A distribution has two parameters, how likely zero is, and how much less likely each size is than the one before; both
 signs are equally likely. Each is the number of a fraction in one fixed table. Probabilities are made from these numbers
@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import constriction
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from errors import InputError
+from fields.codec.range_coder import RangeReader, RangeWriter, distribution
 
 _BITS = 24  # of a probability
 _FRACTION_BITS = 16
@@ -91,14 +91,14 @@ def tables_of(parameters: UInt8[np.ndarray, "D 2"], limit: int) -> list[Any]:
     if parameters.size and parameters.max() >= NUM_FRACTIONS:
         raise InputError("its distributions are damaged")
     tables = [probabilities(int(zero), int(tail), limit) for zero, tail in parameters] if limit else []
-    return [constriction.stream.model.Categorical(table, perfect=False) for table in tables]
+    return [distribution(table) for table in tables]
 
 
 class SymbolWriter:
     """Symbols as words, one after the other."""
 
     def __init__(self) -> None:
-        self._coder = constriction.stream.queue.RangeEncoder()
+        self._coder = RangeWriter()
 
     def write(
         self,
@@ -116,12 +116,11 @@ class SymbolWriter:
             limit: Largest absolute value.
         """
         for number in np.unique(context) if limit else ():
-            chosen = symbols[context == number] + limit
-            self._coder.encode(chosen.astype(np.int32), tables[number])
+            self._coder.write(symbols[context == number] + limit, tables[number])
 
     def data(self) -> bytes:
         """What was written."""
-        return self._coder.get_compressed().astype("<u4").tobytes()
+        return self._coder.data()
 
 
 class SymbolReader:
@@ -135,9 +134,7 @@ class SymbolReader:
     """
 
     def __init__(self, data: bytes) -> None:
-        if len(data) % 4:
-            raise InputError("its symbols are cut off")
-        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
+        self._coder = RangeReader(data)
 
     def read(self, context: Int64[np.ndarray, " N"], tables: Sequence[Any], limit: int) -> Int64[np.ndarray, " N"]:
         """The next symbols; arguments as for `SymbolWriter.write`.
@@ -148,11 +145,7 @@ class SymbolReader:
         symbols = np.zeros(len(context), np.int64)
         for number in np.unique(context) if limit else ():
             places = np.flatnonzero(context == number)
-            try:
-                symbols[places] = self._coder.decode(tables[number], len(places))
-            except (AssertionError, ValueError) as error:
-                raise InputError(f"its symbols are damaged ({error})") from error
-            symbols[places] -= limit
+            symbols[places] = self._coder.read(tables[number], len(places)).astype(np.int64) - limit
         return symbols
 
     def close(self) -> None:
@@ -161,5 +154,4 @@ class SymbolReader:
         Raises:
             InputError: There are more, or fewer were written.
         """
-        if not self._coder.maybe_exhausted():
-            raise InputError("it does not hold the symbols that belong there")
+        self._coder.close()

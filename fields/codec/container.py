@@ -153,7 +153,8 @@ def _parts(data: bytes, begin: int, table: Sequence[Sequence[Any]], path: Path) 
     for name, number, form, size, crc in table:
         piece = data[begin : begin + size]
         if zlib.crc32(piece) != crc:
-            raise InputError(f"{path}: damaged, {name[:80]!a} does not have its checksum: {_REMEDY}")
+            what = ascii(name[:80]) if name else "what all frames share"
+            raise InputError(f"{path}: damaged, {what} does not have its checksum: {_REMEDY}")
         parts.append(Part(name, number, form, piece))
         begin += size
     return parts

@@ -1,8 +1,8 @@
 """Parameters that a field trains in steps, as the numbers of these steps, coded by how often each occurs.
 
 A tensor is a prefix (smallest symbol, largest symbol, width of frequencies, scale), a table of frequencies, and the
-words of a range coder (Martin 1979, by the library constriction) that takes symbols as drawn independently from
-these frequencies. Of small tensors the table would cost more than it spares: there all symbols are equally likely.
+words of a range coder that takes symbols as drawn independently from these frequencies. Of small tensors the table
+would cost more than it spares: there all symbols are equally likely.
 
 Shape legend
     N       numbers of a tensor
@@ -15,13 +15,13 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-import constriction
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor, nn
 
 from errors import InputError
+from fields.codec.range_coder import RangeReader, RangeWriter, distribution
 from fields.quantisers import MinMax, TanhFloor, num_steps
 
 FORM = "symbols"
@@ -100,11 +100,10 @@ def write_symbols(steps: Int[Tensor, "*N"], scale: float) -> bytes:
     tables = [np.zeros(0, _WIDTHS[1]), *(_frequencies(counts, kind) for kind in _WIDTHS.values())]
     coded = []
     for width, table in zip((0, *_WIDTHS), tables, strict=True):
-        encoder = constriction.stream.queue.RangeEncoder()
+        writer = RangeWriter()
         if high > low:
-            encoder.encode(numbers - low, _model(table, high - low + 1))
-        words = encoder.get_compressed().astype("<u4").tobytes()
-        coded.append(_PREFIX.pack(low, high, width, scale) + table.tobytes() + words)
+            writer.write(numbers - low, _model(table, high - low + 1))
+        coded.append(_PREFIX.pack(low, high, width, scale) + table.tobytes() + writer.data())
     return min(coded, key=len)
 
 
@@ -121,22 +120,18 @@ def read_symbols(data: bytes, shape: Sequence[int], quantiser: Quantiser) -> tup
     """
     low, high, scale, table, words = _parsed(data, num_steps(quantiser.bits))
     total = int(np.prod(shape, dtype=object))
-    if high == low:
-        numbers = np.zeros(total, np.int32)
-        whole = not len(words)
+    if high > low:
+        reader = RangeReader(words)
+        numbers = reader.read(_model(table, high - low + 1), total)
+        reader.close()
+    elif words:
+        raise InputError("it does not hold the symbols that belong there")
     else:
-        decoder = constriction.stream.queue.RangeDecoder(words)
-        try:
-            numbers = decoder.decode(_model(table, high - low + 1), total)
-        except (AssertionError, ValueError) as error:
-            raise InputError(f"its symbols are damaged ({error})") from error
-        whole = decoder.maybe_exhausted()
-    if not whole:
-        raise InputError(f"it does not hold the {total} symbols that belong there")
+        numbers = np.zeros(total, np.int32)
     return torch.from_numpy(numbers.astype(np.int32) + np.int32(low)).reshape(tuple(shape)), scale
 
 
-def _parsed(data: bytes, count: int) -> tuple[int, int, float, np.ndarray, np.ndarray]:
+def _parsed(data: bytes, count: int) -> tuple[int, int, float, np.ndarray, bytes]:
     """Prefix, table and words, nothing yet decoded."""
     if len(data) < _PREFIX.size:
         raise InputError("its symbols are cut off")
@@ -145,12 +140,12 @@ def _parsed(data: bytes, count: int) -> tuple[int, int, float, np.ndarray, np.nd
         raise InputError("its symbols are of another kind than those of its quantiser")
     length = width * (high - low + 1)
     rest = data[_PREFIX.size :]
-    if len(rest) < length or (len(rest) - length) % 4:
+    if len(rest) < length:
         raise InputError("its symbols are cut off")
     table = np.frombuffer(rest[:length], _WIDTHS[width] if width else np.uint8)
     if width and not table.any():
         raise InputError("its table of frequencies is empty")
-    return low, high, scale, table, np.frombuffer(rest[length:], "<u4").astype(np.uint32)
+    return low, high, scale, table, rest[length:]
 
 
 def _frequencies(counts: np.ndarray, kind: np.dtype) -> np.ndarray:
@@ -162,4 +157,4 @@ def _frequencies(counts: np.ndarray, kind: np.dtype) -> np.ndarray:
 def _model(table: np.ndarray, num_symbols: int) -> Any:
     """Probabilities of the symbols, found by the same sums on every machine."""
     frequencies = table.astype(np.float32) if len(table) else np.ones(num_symbols, np.float32)
-    return constriction.stream.model.Categorical(frequencies, perfect=False)
+    return distribution(frequencies)
