@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from datasets.point_signal import PointSignal, of_picture, of_samples, read_picture
+from datasets.point_signal import PointSignal, check_memory, of_picture, of_samples, read_picture
 from datasets.signal1d import read_samples, sum_of_sines
 from datasets.single_signal import draws
 from datasets.synthetic import waves_checker_disc
@@ -163,6 +163,7 @@ class SumOfSines(PointDataModule):
         self.signal_seed, self.num_points = signal_seed, num_points
 
     def collect(self) -> PointSignal:
+        check_memory("sum of sines", (self.num_points,), "a smaller data.num_points")
         return of_samples(*sum_of_sines(self.signal_seed, self.num_points), "sum of sines")
 
 
@@ -214,4 +215,5 @@ class SyntheticPicture(PointDataModule):
         self.size, self.every = (int(size[0]), int(size[1])), every
 
     def collect(self) -> PointSignal:
+        check_memory("synthetic picture", self.size, "a smaller data.size")
         return of_picture(waves_checker_disc(self.size), "synthetic picture", self.every)

@@ -9,6 +9,7 @@ Shape legend
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from torch import Tensor
 from datasets.memory import available_memory, gigabytes
 from datasets.sources import decode_image, read_bounded
 from errors import InputError
+
+_BYTES = 8 * 4 * 3  # of a point
 
 
 @dataclass
@@ -123,6 +126,23 @@ def of_samples(x: Float64[np.ndarray, " N"], y: Float64[np.ndarray, " N"], name:
     )
 
 
+def check_memory(name: str, size: Sequence[int], remedy: str) -> None:
+    """Refuses points that do not fit into memory, with what a fit makes of them.
+
+    Args:
+        name: For the message.
+        size: Elements per axis.
+        remedy: What to give instead.
+
+    Raises:
+        InputError: They do not fit.
+    """
+    needed, left = _BYTES * math.prod(map(int, size)), available_memory(torch.device("cpu"))
+    if left is not None and needed > left:
+        shape = "x".join(map(str, size))
+        raise InputError(f"{name}: {shape} points take {gigabytes(needed)}, {gigabytes(left)} are left: give {remedy}")
+
+
 def read_picture(path: str | Path, size: Sequence[int] | None = None) -> UInt8[np.ndarray, "H W 3"]:
     """An image file, upright.
 
@@ -138,12 +158,7 @@ def read_picture(path: str | Path, size: Sequence[int] | None = None) -> UInt8[n
         pixels = decode_image(read_bounded(path))
     except OSError as error:
         raise InputError(f"{path}: no image that can be read ({error.strerror or error}): give another file") from error
-    needed, left = 8 * 4 * pixels.size, available_memory(torch.device("cpu"))
-    if left is not None and needed > left:
-        raise InputError(
-            f"{path}: {pixels.shape[0]}x{pixels.shape[1]} pixels take {gigabytes(needed)} as points, {gigabytes(left)} "
-            "are left: give a smaller data.size"
-        )
+    check_memory(str(path), pixels.shape[:2] if size is None else size, "a smaller data.size")
     if size is None or tuple(size) == pixels.shape[:2]:
         return pixels
     picture = Image.fromarray(pixels)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningDataModule
 
-from datasets.memory import available_memory
+from datasets.memory import available_memory, gigabytes
 from datasets.signal_datamodule import Batches
 from datasets.sphere_scene import take_views
 from datasets.transforms_scene import load_views
@@ -142,6 +142,13 @@ class SphereScene(RadianceDataModule):
         self.size, self.moving = (size[0], size[1]), moving
 
     def collect(self) -> tuple[Views, Views]:
+        # A few dozen numbers for each ray of the view that is traced, and what is kept of all, in float64 for a moment.
+        needed = (512 + 80 * (self.num_views + self.num_test_views)) * math.prod(self.size)
+        left = available_memory(torch.device("cpu"))
+        if left is not None and needed > left:
+            raise InputError(
+                f"data: these views take {gigabytes(needed)}, {gigabytes(left)} are left: give fewer, or smaller ones"
+            )
         trained = take_views(self.num_views, self.size, self.moving)
         return trained, take_views(self.num_test_views, self.size, self.moving, test=True)
 

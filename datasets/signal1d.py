@@ -76,7 +76,7 @@ def _of_npz(data: bytes, path: Path, x: str, y: str) -> Samples:
             raise InputError(
                 f"{path}: holds no {missing[0]!r} but {', '.join(arrays.files)[:200]}: give data.x and data.y"
             )
-        found = [np.asarray(arrays[name], dtype=np.float64).squeeze() for name in (x, y)]
+        found = [arrays[name].astype(np.float64, casting="same_kind").squeeze() for name in (x, y)]
     except InputError:
         raise
     except Exception as error:  # a damaged or hostile file may raise anything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -64,3 +65,18 @@ def test_files_are_read(tmp_path: Path) -> None:
 def test_wrong_settings_are_refused(make: object) -> None:
     with pytest.raises(InputError, match=r"data\."):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: SumOfSines(num_points=50), lambda: SyntheticPicture([40, 50]), lambda: Picture("a.png", size=[9, 9])],
+)
+def test_more_points_than_fit_into_memory_are_refused(
+    make: Callable[[], PointDataModule], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(waves_checker_disc((5, 7))).save("a.png")
+    monkeypatch.setattr("datasets.point_signal.available_memory", lambda device: 96 * 49)
+    with pytest.raises(InputError, match=r"points take .* are left: give a smaller data\."):
+        make().setup()
+    assert ready(Picture("a.png")).signal.size == (5, 7)

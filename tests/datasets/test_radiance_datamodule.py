@@ -115,3 +115,9 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, settings: dict, rea
 def test_spheres_need_views_and_pixels(settings: dict) -> None:
     with pytest.raises(InputError, match="data: num_views"):
         _spheres(**settings)
+
+
+def test_more_views_than_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.radiance_datamodule.available_memory", lambda device: 10**6)
+    with pytest.raises(InputError, match=r"data: these views take .* give fewer"):
+        SphereScene(size=(40, 40)).setup()
