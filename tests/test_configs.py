@@ -26,6 +26,7 @@ from stylegan_v.gan import VideoGAN
 from stylegan_v.official import derive_settings
 
 CONFIGS = {path.stem: path for path in sorted(Path("configs/stylegan_v").glob("*.yaml"))}
+CONFIGS |= {f"field_{path.stem}": path for path in sorted(Path("configs/stylegan_v_field").glob("*.yaml"))}
 RECORDED = Path(os.environ.get("CONFORMANCE_DATA", "tests/conformance/data")) / "stylegan_v"
 
 OFFICIAL_256 = (32_105_941, 25_333_568)
@@ -37,6 +38,18 @@ IMAGES_256 = (
     OURS_256[0] - 2 * (11 * 512 + 1) * 512 - 1024 * 512 - (9 * 512 + 513) * 512,
     OURS_256[1] - (9 * 512 + 512 + 513) * 512 - 1024 * 256 - (553 + 2 * 513) * 512 + 512,
 )
+
+
+def _conv_field(channels: int) -> int:
+    """A 3x3 convolution to 64 channels, their offsets and cells along two axes, then 32 and 3 channels."""
+    return 64 * (9 * channels + 1 + 2 + 2) + 32 * (9 * 64 + 1) + 3 * (9 * 32 + 1)
+
+
+def _views(dim: int) -> int:
+    """What adds views to a condition: two fully connected layers."""
+    return 4 * dim + (dim + 1) * dim
+
+
 TOTALS = {  # parameters of (generator, discriminator)
     **dict.fromkeys(
         ("ffs_official", "sky_timelapse_official", "ucf101_official", "rainbow_jelly_official"), OFFICIAL_256
@@ -55,6 +68,9 @@ TOTALS = {  # parameters of (generator, discriminator)
     "mocogan_sg2_tiny": (22_324, 44_704),
     "real_tiny": (846_655, 1_017_665),
     "demo": (442_108, 687_553),
+    "field_tiny": (21_700 + _conv_field(16), 45_265 + _views(16)),
+    "field_sprites_32": (442_108 + _conv_field(32), 687_553 + _views(64)),
+    "field_finetune_256_1024": (OURS_256[0] + _conv_field(128), OURS_256[1] + _views(512)),
 }
 AT_256 = [name for name in CONFIGS if TOTALS[name][0] > 20e6 and not name.startswith("mead")]
 AT_1024 = ["mead", "mead_official"]
@@ -162,12 +178,14 @@ def test_official_configs_say_what_the_original_derives(name: str) -> None:
     assert model["discriminator"]["init_args"]["mbstd_group_size"] == settings["mbstd_group"]
 
 
-@pytest.mark.parametrize("name", ["tiny", "smooth_tiny", "tiny_cam", "mocogan_sg2_tiny", "image_pretrain_tiny"])
+@pytest.mark.parametrize(
+    "name", ["tiny", "smooth_tiny", "tiny_cam", "mocogan_sg2_tiny", "image_pretrain_tiny", "field_tiny"]
+)
 def test_tiny_config_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     total_kimg = _read(name)["model"]["init_args"]["total_kimg"] / 2
     command = ["fit", "--config", str(CONFIGS[name]), "--runs_dir", str(tmp_path), f"--model.total_kimg={total_kimg}"]
     train.main([*command, "--data.num_workers=0"])
-    checkpoint = torch.load(tmp_path / name / "last.ckpt", weights_only=True)
+    checkpoint = torch.load(tmp_path / CONFIGS[name].stem / "last.ckpt", weights_only=True)
     assert checkpoint["counters"]["updates"] == 2
     assert all(value.isfinite().all() for value in checkpoint["state_dict"].values())
 
@@ -191,7 +209,8 @@ def _train_one_update(name: str, batch_size: int, accelerator: str = "cpu", **ch
     config["data"] = {
         "class_path": "datasets.datamodule.SyntheticVideos",
         "init_args": {"resolution": data["resolution"], "frame_sampler": data.get("frame_sampler", one_frame)}
-        | {"num_videos": 4, "num_frames": 64, "batch_size": batch_size, "num_workers": 0},
+        | {"num_videos": 4, "num_frames": 64, "batch_size": batch_size, "num_workers": 0}
+        | ({"views": data["views"], "native_scales": [2.0, 4.0]} if "views" in data else {}),
     }
     built = _build(config)
     gan, clips = built.model, built.data
@@ -248,3 +267,14 @@ def test_1024_px_configs_run_the_phases_of_generator_and_discriminator() -> None
 def test_1024_px_config_makes_a_full_update(name: str) -> None:
     gan, before = _train_one_update(name, batch_size=1, accelerator="gpu")
     _check_update(gan, before, {"loss/g", "loss/d", "loss/r1"})
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name.startswith("field_")])
+def test_heads_that_draw_at_any_size_are_trained_on_views(name: str) -> None:
+    built = _build(_read(name), device="meta")
+    model, data = built.model, built.data
+    assert model.generator.decoder is not None and model.multi_scale is not None
+    assert model.discriminator.conditioning.view_encoder is not None
+    assert data.views.scales[1] >= 2
+    if hasattr(data, "native_scales"):
+        assert max(data.native_scales) > data.views.scales[1], "patches are reductions of larger frames"
