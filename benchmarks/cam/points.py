@@ -71,7 +71,7 @@ def picture(work: Path, seeds: Sequence[int]) -> Table:
     """
     rows, curves = _pictures(work, seeds, {}, ("30.30*", "32.21*"), "")
     notes = [
-        "* Of natural pictures (34.44 and 50.17 of text) at 512 x 512, by networks four "
+        "Marked *: natural pictures (34.44 and 50.17 of text) at 512 x 512, by networks four "
         "times as wide; the authors' classes gave 27.8 and 34.8 dB on a picture of this kind at this setting."
     ]
     title = "Picture, regression: 64 x 64, width 64, 64 frequencies, sigma 10, 500 updates"
@@ -101,7 +101,7 @@ def generalisation(work: Path, seeds: Sequence[int]) -> Table:
     notes = [
         "Frequencies of standard deviation 2.5 and grids of 12 x 12: those of the published setting are far too fine "
         "for 32 x 32 pixels. Both still fit the pixels that they see and not the others: this shows no gain.",
-        "* Of natural pictures (30.04 and 33.09 of text) at 512 x 512.",
+        "Marked *: natural pictures (30.04 and 33.09 of text) at 512 x 512.",
     ]
     return Table("Picture, generalisation: every second pixel", "PSNR in dB", "mean", rows, (), curves, False, notes)
 
