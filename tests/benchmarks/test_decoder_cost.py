@@ -38,6 +38,7 @@ def test_a_decoder_that_exceeds_a_bound_is_told() -> None:
     assert kept([Row("NVPField", 1, 2.0, 1.0, 1.5, 1.2, 1.2, 2.5)])
 
 
+@pytest.mark.slow
 def test_the_command_measures_small_networks(capsys: pytest.CaptureFixture) -> None:
     small = ["--resolution", "32", "--channel_base", "256", "--repeats", "1", "--frames", "2"]
     decoder_cost.main([*small, "--kinds", "[NVPField]"])

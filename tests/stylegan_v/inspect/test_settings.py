@@ -17,6 +17,7 @@ from stylegan_v.networks import (
     ProjectionConditioning,
     TemporalModulation,
 )
+from stylegan_v.networks.decoders import ConvField
 from stylegan_v.networks.motion_interface import Motionless
 from tests.stylegan_v import tiny_gan
 
@@ -155,3 +156,10 @@ def test_periods_are_those_of_the_tensor(contents: Contents) -> None:
     state["synthesis.motion.time_encoder.freqs"] = 2 * torch.pi / torch.tensor([[500.0, 40.0, 7.5]])
     found = settings.generator_settings(generator, state)["motion"]
     assert (found["num_frequencies"], found["min_period"], found["max_period"]) == (3, 7.5, 500)
+
+
+def test_a_decoder_is_told_of_where_there_is_one() -> None:
+    sizes = {"z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 8, "motion": Motionless()}
+    assert "decoder" not in settings.generator_settings(Generator(16, **sizes), {})
+    found = settings.generator_settings(Generator(16, **sizes, decoder=ConvField), {})
+    assert found["decoder"] == {"class": "ConvField", "mode": "residual"}
