@@ -16,8 +16,8 @@ SHOWN = {
     "moving": {"plain": ("T-NeRF", "32.22*"), "cam": ("T-NeRF + CAM", "33.78*")},
 }
 OTHER = {
-    "static": "Marked *: Mip-NeRF on NeRF Synthetic (35.83 and 36.56 on NSVF, 26.86 and 27.17 on LLFF), a million updates. "
-    "`full` spreads the knots over all elevations, the other over those of directions that point down.",
+    "static": "Marked *: Mip-NeRF on NeRF Synthetic (35.83 and 36.56 on NSVF, 26.86 and 27.17 on LLFF), a million "
+    "updates. `full` spreads the knots over all elevations, the other over those of directions that point down.",
     "moving": "Marked *: NerfAcc's T-NeRF on the scenes of D-NeRF, 30 000 updates.",
 }
 
