@@ -27,10 +27,11 @@ from torch.nn import functional as F
 
 from errors import InputError
 from stylegan_v.networks import Generator
-from stylegan_v.networks.decoder import Canvas, View
+from stylegan_v.networks.decoder import Canvas
 from stylegan_v.networks.folding import FoldedSynthesis, can_fold
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork
 from stylegan_v.networks.time_encoding import float64_device
+from stylegan_v.networks.view import View
 from stylegan_v.noise import AddressedRandom
 
 Window = tuple[int, int, int, int]
@@ -206,32 +207,6 @@ def render_float(
     """As `render`, nominally in [-1, 1] and not yet clamped."""
     view = View.of(generator.resolution, size, window)
     return _render(generator, latents, t, chunk, noise_mode, lambda frames: frames, view)
-
-
-def render_views(
-    generator: Generator,
-    latents: VideoLatents,
-    t: Float64[Tensor, " F"],
-    views: Sequence[View],
-    *,
-    noise_mode: NoiseMode = "const",
-) -> Iterator[UInt8[Tensor, "B 1 3 Y X"]]:
-    """The frames in order, one at a time, each in a view of its own, such as along a zoom path (`View.zoomed`).
-
-    Args:
-        generator: As for `render`; it has a decoder.
-        latents: As for `render`.
-        t: As for `render`.
-        views: One for each frame.
-        noise_mode: As for `render`.
-
-    Raises:
-        InputError: A time cannot be, views are not as many as times, or there is no decoder.
-    """
-    if len(views) != len(t):
-        raise InputError(f"views: {len(views)} for {len(t)} frames: give one for each")
-    canvases = _canvases(generator, latents, t, 1, noise_mode)
-    return (_seen(drawn, view) for drawn, view in zip(canvases, views, strict=True))
 
 
 def render_tiles(

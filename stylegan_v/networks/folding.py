@@ -25,10 +25,11 @@ from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from stylegan_v.networks.decoder import Canvas, View
+from stylegan_v.networks.decoder import Canvas
 from stylegan_v.networks.geometry import center_crop
 from stylegan_v.networks.layers import StyledConv
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork, ToRGB
+from stylegan_v.networks.view import View
 from stylegan_v.ops.modulated_conv import demodulation
 from stylegan_v.ops.resample import fir_filter, upsample2d
 

@@ -22,11 +22,12 @@ from jaxtyping import Float, Int64, Real
 from torch import Tensor, nn
 
 from errors import InputError
-from stylegan_v.networks.decoder import Canvas, Decoder, DecoderInputs, View, views_of
+from stylegan_v.networks.decoder import Canvas, Decoder, DecoderInputs
 from stylegan_v.networks.geometry import Level, center_crop, levels
 from stylegan_v.networks.layers import EqualizedLinear, Modulation, StyledConv
 from stylegan_v.networks.motion_interface import Motion
 from stylegan_v.networks.temporal_modulation import ModulationBasis, TemporalModulation
+from stylegan_v.networks.view import View, views_of
 from stylegan_v.noise import GlobalRandom, RandomSource
 from stylegan_v.ops.modulated_conv import modulated_conv2d
 from stylegan_v.ops.resample import upsample2d

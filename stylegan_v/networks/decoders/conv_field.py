@@ -18,9 +18,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from errors import InputError
-from stylegan_v.networks.decoder import Decoder, DecoderInputs, Mode, Prepared, View
+from stylegan_v.networks.decoder import Decoder, DecoderInputs, Mode, Prepared
 from stylegan_v.networks.decoders.gathering import read_columns, read_rows
 from stylegan_v.networks.decoders.latent_layer import LatentLayer, scaled
+from stylegan_v.networks.view import View
 
 _APRON = 2  # pixels that two 3x3 convolutions see around a window
 _SLOPE, _GAIN = 0.2, math.sqrt(2)  # of the leaky ReLU, and what brings its output back to unit variance

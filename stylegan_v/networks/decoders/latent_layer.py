@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from errors import InputError
 from fields.unfolding import linear_on_features
-from stylegan_v.networks.decoder import DecoderInputs, View
+from stylegan_v.networks.decoder import DecoderInputs
 from stylegan_v.networks.decoders.gathering import Between, between
+from stylegan_v.networks.view import View
 
 
 def scaled(weight: Float[Tensor, "O ..."], gain: float = 1.0) -> Float[Tensor, "O ..."]:

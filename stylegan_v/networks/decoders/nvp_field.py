@@ -27,10 +27,11 @@ from torch import Tensor, nn
 from errors import InputError
 from fields.modulation import LatentModulator
 from fields.siren import Siren
-from stylegan_v.networks.decoder import Decoder, DecoderInputs, Mode, Prepared, View
+from stylegan_v.networks.decoder import Decoder, DecoderInputs, Mode, Prepared
 from stylegan_v.networks.decoders.gathering import between, read_columns, read_rows
 from stylegan_v.networks.decoders.latent_layer import LatentLayer
 from stylegan_v.networks.decoders.pace import Equalized
+from stylegan_v.networks.view import View
 from stylegan_v.ops.modulated_conv import per_image
 
 _INITIAL_LATENT = 0.1  # standard deviation: NVP's 1e-4 would leave a generator without a signal

@@ -20,10 +20,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fields.modulation import LatentModulator
-from stylegan_v.networks.decoder import Decoder, DecoderInputs, Mode, Prepared, View
+from stylegan_v.networks.decoder import Decoder, DecoderInputs, Mode, Prepared
 from stylegan_v.networks.decoders.gathering import Between
 from stylegan_v.networks.decoders.latent_layer import LatentLayer, scaled
 from stylegan_v.networks.decoders.pace import Equalized
+from stylegan_v.networks.view import View
 from stylegan_v.ops.modulated_conv import per_image
 
 

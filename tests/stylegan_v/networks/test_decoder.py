@@ -9,7 +9,8 @@ from torch import Tensor
 from errors import InputError
 from stylegan_v.losses import path_length_penalty
 from stylegan_v.networks import Generator
-from stylegan_v.networks.decoder import Canvas, DecoderInputs, View, views_of
+from stylegan_v.networks.decoder import Canvas, DecoderInputs
+from stylegan_v.networks.view import View
 from stylegan_v.ops.bicubic import resample, taps
 from tests.stylegan_v.networks.decoded import KINDS, draw, generator
 
@@ -157,34 +158,6 @@ def test_strips_are_the_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("stylegan_v.networks.decoder._CPU_BYTES", 1)
         monkeypatch.setattr("stylegan_v.networks.decoder._LEAST_ROWS", 7)
         torch.testing.assert_close(draw(network, size=(50, 20)), whole, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"size": (0, 8)}, "at least one pixel"),
-        ({"window": (0, 0, 17, 4)}, "inside of 16 x 16"),
-        ({"window": (3, 3, 3, 5)}, "half open"),
-        ({"size": [(8, 8)]}, "1 of them for 2 videos"),
-        ({"window": [(0, 0, 4, 4), (0, 0, 4, 5)]}, "one shape"),
-    ],
-)
-def test_views_that_cannot_be_are_refused(given: dict, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        views_of((16, 16), 2, **given)
-
-
-def test_zooms_are_continuous_and_meet_views_of_whole_pixels() -> None:
-    whole = View.zoomed((16, 16), (20, 30), (0.5, 0.5), 1.0)
-    assert whole == View.of((16, 16), (20, 30))
-    twice = View.zoomed((16, 16), (20, 30), (0.25, 1.0), 2.0)
-    same = View.of((16, 16), (40, 60), (20, 0, 40, 30))
-    for axis in (0, 1):
-        torch.testing.assert_close(twice.places(axis, (16, 16)), same.places(axis, (16, 16)))
-    before, after = (View.zoomed((16, 16), (20, 30), (0.3, 0.6), f).places(1, (16, 16)) for f in (1.7, 1.7001))
-    assert (before - after).abs().max() < 2e-3
-    with pytest.raises(InputError, match="factor of 1 or more"):
-        View.zoomed((16, 16), (20, 30), (0.5, 0.5), 0.5)
 
 
 # Without the last block

@@ -1,4 +1,4 @@
-"""Decoders on folded networks, and rendering of views, tiles and zooms."""
+"""Decoders on folded networks, and rendering of views and tiles."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from errors import InputError
 from stylegan_v import rendering
 from stylegan_v.networks import folding
-from stylegan_v.networks.decoder import View
 from stylegan_v.networks.folding import FoldedSynthesis
+from stylegan_v.networks.view import View
 from tests.stylegan_v.networks.decoded import KINDS, generator
 
 
@@ -99,26 +99,12 @@ def test_tiles_are_parts_of_the_whole_and_the_backbone_draws_once(
     assert sum(prepared) == len(videos) * len(TIMES)
 
 
-def test_every_frame_may_have_its_own_view() -> None:
-    network = generator("conv")
-    latents = rendering.draw_latents(network, 0, (3,))
-    views = [View.zoomed((16, 16), (20, 30), (0.3, 0.6), 1.0 + 0.5 * k) for k in range(len(TIMES))]
-    frames = list(rendering.render_views(network, latents, TIMES, views))
-    whole = torch.cat(list(rendering.render(network, latents, TIMES, size=(20, 30))), dim=1)
-    assert (frames[0].int() - whole[:, :1].int()).abs().max() <= 1
-    far = torch.cat(list(rendering.render(network, latents, TIMES, size=(40, 60), window=(14, 3, 34, 33))), dim=1)
-    assert (frames[2].int() - far[:, 2:3].int()).abs().max() <= 1  # factor 2: its corner is the pixel (14, 3)
-    with pytest.raises(InputError, match="give one for each"):
-        rendering.render_views(network, latents, TIMES, views[:-1])
-
-
 def test_without_a_decoder_and_for_what_cannot_be_there_is_an_error_before_anything_is_drawn() -> None:
     plain, decoded = generator(None), generator("conv")
     latents = rendering.draw_latents(plain, 0, (3,))
     for call in (
         lambda: rendering.render(plain, latents, TIMES, size=(20, 20)),
         lambda: rendering.render_tiles(plain, latents, TIMES, size=(20, 20)),
-        lambda: rendering.render_views(plain, latents, TIMES, [View.of((16, 16))] * len(TIMES)),
     ):
         with pytest.raises(InputError, match="no decoder"):
             call()
@@ -127,4 +113,4 @@ def test_without_a_decoder_and_for_what_cannot_be_there_is_an_error_before_anyth
     with pytest.raises(InputError, match="at least 1 of both"):
         rendering.render_tiles(decoded, latents, TIMES, size=(20, 20), tile=0)
     with pytest.raises(InputError, match="times"):
-        rendering.render_views(decoded, latents, -1 - TIMES, [View.of((16, 16))] * len(TIMES))
+        rendering.render_tiles(decoded, latents, -1 - TIMES, size=(20, 20))

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from errors import InputError
 from stylegan_v.networks import Generator
-from stylegan_v.networks.decoder import View
 from stylegan_v.networks.decoders import ConvField
+from stylegan_v.networks.view import View
 from tests.stylegan_v.networks.decoded import KINDS, generator
 
 
