@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fields.codec.coding import open_coded
+from fields.codec.opening import open_coded
 from fields.coords import NVP_GRIDS
 from fields.interface import CHUNK
 from fields.nvp import NVP

@@ -11,8 +11,8 @@ import torch
 
 from errors import InputError
 from fields.codec.coding import Settings, decode, decode_stored, describe, encode
-from fields.codec.container import Contents, Part, from_bytes, to_bytes
-from fields.codec.tensors import grid_cuts, to_numbers
+from fields.codec.container import from_bytes
+from fields.codec.tensors import grid_cuts
 from fields.nodes import build
 from fields.quantisation import dequantise, quantise
 from fields.weights import StoredField, build_field
@@ -27,13 +27,6 @@ def error_of(data: bytes) -> str:
         decode(data, HERE)
     assert "\n" not in str(error.value) and "file" in str(error.value)
     return str(error.value)
-
-
-def changed(data: bytes, **changes: Any) -> bytes:
-    """The file with other contents and right sums."""
-    contents = from_bytes(data, HERE)
-    known = {name: getattr(contents, name) for name in ("node", "facts", "group", "parts")}
-    return to_bytes(Contents(**{**known, **changes}))
 
 
 @pytest.mark.parametrize("name", NODES)
@@ -152,49 +145,6 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         Settings(**wrong)
     with pytest.raises(InputError, match="quantised"):
         Settings(quality=50, quantised=False)
-
-
-@pytest.mark.parametrize(
-    ("node", "message"),
-    [
-        ({"class_path": "os.system", "init_args": {"command": "touch executed"}}, "only modules of fields"),
-        ({"class_path": "fields.weights.load_field"}, "only modules of fields"),
-        ({"class_path": 3}, "names no field"),
-        ({"class_path": "fields.mlp.MLP", "init_args": {"in_dim": 2, "out_dim": 2, "hidden": [2]}}, "no field"),
-        ({**NVP, "init_args": {**NVP["init_args"], "width": 10**7}}, "of memory"),
-        ({**NVP, "init_args": {**NVP["init_args"], "width": 5}}, "do not hold"),
-        ({**NVP, "init_args": {**NVP["init_args"], "levels": 3}}, "pieces are not those"),
-        ({**NVP, "init_args": {**NVP["init_args"], "sparse_shape": [9**9, 9**9, 9]}}, "cells"),
-    ],
-)
-def test_a_node_of_anything_else_is_refused(node: dict[str, Any], message: str) -> None:
-    data = encode(stored(NVP), LOSSLESS)
-    assert message in error_of(changed(data, node=node))
-
-
-def test_pieces_that_are_not_those_of_the_field_are_refused() -> None:
-    data = encode(stored(NVP), LOSSY)
-    parts = from_bytes(data, HERE).parts
-    grid = next(i for i, part in enumerate(parts) if part.form == "jpeg")
-    name = parts[grid].name
-
-    def put(place: int, **changes: Any) -> bytes:
-        old = parts[place]
-        known = {key: getattr(old, key) for key in ("name", "number", "form", "data")}
-        return changed(data, parts=(*parts[:place], Part(**{**known, **changes}), *parts[place + 1 :]))
-
-    assert "pieces are not those" in error_of(changed(data, parts=parts[:grid] + parts[grid + 1 :]))
-    assert "piece twice" in error_of(changed(data, parts=(*parts, parts[grid])))
-    assert "'more' is no tensor of its field" in error_of(
-        changed(data, parts=(*parts, Part("more", 0, "float32", b"")))
-    )
-    assert "form 'exe'" in error_of(put(grid, form="exe"))
-    with pytest.raises(InputError, match="form 'exe'"):
-        describe(put(grid, form="exe"), HERE)
-    assert name in error_of(put(grid, form="png")) and name in error_of(put(grid, data=b""))
-    ends = next(i for i, part in enumerate(parts) if part.form == "ranges")
-    infinite = to_numbers(torch.full((2, 4), math.inf), "float32", "x")
-    assert "not finite" in error_of(put(ends, data=infinite))
 
 
 @pytest.mark.parametrize("settings", [LOSSLESS, LOSSY])

@@ -19,10 +19,10 @@ T = centres(10)
 def test_a_frame_decodes_the_planes_once_and_one_group_of_slices(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    import fields.codec.coding as coding
+    import fields.codec.opening as opening
 
-    read, real = [], coding.read_pictures
-    monkeypatch.setattr(coding, "read_pictures", lambda *given: read.append(given[1]) or real(*given))
+    read, real = [], opening.read_pictures
+    monkeypatch.setattr(opening, "read_pictures", lambda *given: read.append(given[1]) or real(*given))
     data = encode(stored(LONG), settings)
     whole = decode(data, HERE).render(T, (8, 8))
     read.clear()
