@@ -152,6 +152,23 @@ def frames_of(canvas: Canvas, clip: int, num_clips: int) -> Canvas:
     return canvas[clip * num_frames : (clip + 1) * num_frames]
 
 
+def look_at_each(canvas: Canvas, views: list[View]) -> list[Float[Tensor, "T 3 h w"]]:
+    """Every clip in its view; those that share one are drawn together, as half of them do.
+
+    Args:
+        canvas: Of the frames of all clips.
+        views: One for each clip.
+    """
+    num_frames, seen = len(canvas.rgb) // len(views), {}
+    for view in dict.fromkeys(views):
+        clips = [i for i, other in enumerate(views) if other == view]
+        frames = torch.tensor([i * num_frames + k for i in clips for k in range(num_frames)], device=canvas.rgb.device)
+        parts = (canvas.rgb[frames], tuple(part[frames] for part in canvas.prepared))
+        shown = Canvas(canvas.decoder, *parts).look(view).split(num_frames)
+        seen |= dict(zip(clips, shown, strict=True))
+    return [seen[i] for i in range(len(views))]
+
+
 def as_view(view: ClipView) -> View:
     """A view as the generator takes it."""
     return View(view.size, view.window, view.shift)
@@ -252,9 +269,7 @@ def draw(
 ) -> tuple[Drawn, Float[Tensor, "B L D"]]:
     """Clips in their views, and their styles; arguments as `generate`."""
     canvas, ws = draw_canvas(generator, inputs, style_mixing_prob)
-    num_clips = len(inputs.views)
-    patches = [frames_of(canvas, i, num_clips).look(as_view(view)) for i, view in enumerate(inputs.views)]
-    return Drawn(inputs, canvas, patches), ws
+    return Drawn(inputs, canvas, look_at_each(canvas, [as_view(view) for view in inputs.views])), ws
 
 
 def draw_canvas(

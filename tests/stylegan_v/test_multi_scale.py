@@ -19,6 +19,7 @@ from stylegan_v.gan import VideoGAN
 from stylegan_v.multi_scale import MultiScale, consistency_loss, teacher_loss
 from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, MotionEncoder
 from stylegan_v.networks.decoders import ConvField
+from stylegan_v.schedules import GeneratorRegularization
 from stylegan_v.training_clips import Clips, Drawn, draw, draw_clips, draw_inputs, generate
 from tests.stylegan_v import tiny_gan
 from tests.stylegan_v.tiny_gan import HORIZON, RecordingGAN, StopAfter, same_gradient
@@ -179,14 +180,23 @@ def test_losses_act_every_so_many_updates() -> None:
 
 
 def test_a_resumed_run_ends_where_the_whole_one_does(tmp_path: Path) -> None:
-    whole = run(tmp_path / "whole", 2)
-    first, second = gan(), gan()
+    whole, first, second = gan(), gan(), gan()
+    tiny_gan.trainer(tmp_path / "whole", StopAfter(2)).fit(whole, data())
     trainer = tiny_gan.trainer(tmp_path / "first", StopAfter(1))
-    trainer.fit(first, data(8))
+    trainer.fit(first, data())
     trainer.save_checkpoint(tmp_path / "first.ckpt")
-    tiny_gan.trainer(tmp_path / "second", StopAfter(2)).fit(second, data(8), ckpt_path=tmp_path / "first.ckpt")
+    tiny_gan.trainer(tmp_path / "second", StopAfter(2)).fit(second, data(), ckpt_path=tmp_path / "first.ckpt")
     for name, value in whole.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_half_precision_and_path_lengths_take_views(tmp_path: Path) -> None:
+    regularization = GeneratorRegularization(pl_weight=1.0, pl_every=1, style_mixing_prob=0.9)
+    model = gan(RecordingGAN, generator_regularization=regularization)
+    tiny_gan.trainer(tmp_path, StopAfter(1), precision="bf16-mixed").fit(model, data())
+    assert [phase for _, phase in model.phases] == ["generator", "path_length", "discriminator", "r1"]
+    assert all(value.isfinite().all() for value in model.latest.values())
+    assert all(float(model.guard.bad_in_a_row[phase]) == 0 for _, phase in model.phases)
 
 
 def test_the_penalty_of_a_patch_counts_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
