@@ -130,6 +130,9 @@ class Decoder(nn.Module, ABC):
             view: Not below native size along either axis.
         """
         for axis in (0, 1):
+            if self.mode == "residual" and view.on_pixels(axis, self.inputs.resolution):
+                rgb = rgb.narrow(2 + axis, view.window[axis], view.shape[axis])
+                continue
             places = view.places(axis, self.inputs.resolution)
             if self.mode == "replace_last_block":
                 places = self.inputs.in_features(places, axis)

@@ -88,6 +88,10 @@ class View:
         """Whether this is the whole native frame."""
         return self == View.of(resolution)
 
+    def on_pixels(self, axis: int, resolution: tuple[int, int]) -> bool:
+        """Whether the rows (columns) are rows of the native frame."""
+        return self.size[axis] == resolution[axis] and self.shift[axis] == 0
+
     def places(self, axis: int, resolution: tuple[int, int], apron: int = 0) -> Float64[Tensor, " n"]:
         """Where the rows (columns) of the window are in the native frame, in its pixels.
 

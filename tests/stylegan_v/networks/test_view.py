@@ -55,3 +55,9 @@ def test_zooms_are_continuous_and_meet_views_of_whole_pixels() -> None:
     assert (before - after).abs().max() < 2e-3
     with pytest.raises(InputError, match="factor of 1 or more"):
         View.zoomed((16, 16), (20, 30), (0.5, 0.5), 0.5)
+
+
+def test_rows_are_native_ones_at_native_size_without_a_shift() -> None:
+    view = View.of((16, 12), (16, 24), (3, 0, 5, 2), (0.0, 0.0))
+    assert view.on_pixels(0, (16, 12)) and not view.on_pixels(1, (16, 12))
+    assert not View.of((16, 12), shift=(0.5, 0.0)).on_pixels(0, (16, 12))
