@@ -14,8 +14,10 @@ import generate
 from stylegan_v.checkpoints import build, write_checkpoint
 
 
-def make_run(folder: Path, c_dim: int = 0, data_state: dict[str, float] | None = None) -> Path:
-    """A run folder with the checkpoint of a tiny untrained model."""
+def make_run(
+    folder: Path, c_dim: int = 0, data_state: dict[str, float] | None = None, *, decoder: str | None = None
+) -> Path:
+    """A run folder with the checkpoint of a tiny untrained model; a decoder, if any, has random weights."""
     motion = {"z_dim": 4, "v_dim": 8, "c_dim": c_dim, "num_frequencies": 4, "kernel_size": 3, "max_num_frames": 32}
     network = {"resolution": 16, "z_dim": 4, "w_dim": 8, "c_dim": c_dim, "channel_base": 64, "channel_max": 8}
     network["motion"] = {"class_path": "stylegan_v.networks.MotionEncoder", "init_args": motion}
@@ -24,7 +26,12 @@ def make_run(folder: Path, c_dim: int = 0, data_state: dict[str, float] | None =
         "data": {"class_path": "datasets.datamodule.SyntheticVideos", "init_args": {}},
     }
     torch.manual_seed(0)
+    if decoder is not None:
+        network["decoder"] = {"class_path": f"stylegan_v.networks.decoders.{decoder}", "init_args": {"width": 8}}
     state = build(config["model"]["init_args"]["generator"]).state_dict()
+    for name in state:
+        if name.startswith("synthesis.decoder."):
+            state[name] += 0.3 * torch.randn(state[name].shape)
     checkpoint = {
         "state_dict": {f"generator_ema.{name}": tensor for name, tensor in state.items()},
         "config": yaml.safe_dump(config),

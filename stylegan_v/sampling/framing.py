@@ -11,8 +11,8 @@ where s goes from 0 to 1, slower at both ends; without magnification, c goes str
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from errors import InputError
@@ -59,12 +59,15 @@ class Framing:
     path: tuple[Zoom, ...] = ()
     closed: bool = False
 
-    def views(self, num_frames: int) -> list[View]:
-        """What each frame of the file shows."""
-        path = [_inside(zoom) for zoom in self.path or _WHOLE]
-        steps = max(1, num_frames if self.closed else num_frames - 1)
-        zooms = [_along(path, i / steps) for i in range(num_frames)]
-        return [View.zoomed(self.resolution, self.shape, (zoom.x, zoom.y), zoom.factor) for zoom in zooms]
+    def view(self, frame: int, num_frames: int) -> View:
+        """What a frame of the file shows.
+
+        Args:
+            frame: Its number.
+            num_frames: Of the file.
+        """
+        zoom = _along(self.path or _WHOLE, frame / max(1, num_frames if self.closed else num_frames - 1))
+        return View.zoomed(self.resolution, self.shape, (zoom.x, zoom.y), zoom.factor)
 
     def settings(self) -> dict[str, Any]:
         """It in plain values: height and width, and (x, y, factor) of the way points."""
@@ -126,12 +129,12 @@ def _inside(zoom: Zoom) -> Zoom:
     return Zoom(x, y, zoom.factor)
 
 
-def _along(path: list[Zoom], done: float) -> Zoom:
+def _along(path: Sequence[Zoom], done: float) -> Zoom:
     """Where the path is when so much of it is done; way points are equally far apart in time."""
     if len(path) == 1:
         return path[0]
     place = min(int(done * (len(path) - 1)), len(path) - 2)
-    return _between(*list(pairwise(path))[place], done * (len(path) - 1) - place)
+    return _between(_inside(path[place]), _inside(path[place + 1]), done * (len(path) - 1) - place)
 
 
 def _between(start: Zoom, stop: Zoom, share: float) -> Zoom:

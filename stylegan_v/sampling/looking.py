@@ -11,9 +11,9 @@ Shape legend
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 
 import torch
 from jaxtyping import Float64, UInt8
@@ -50,7 +50,7 @@ def draw_videos(generator: Generator, latents: VideoLatents) -> Draw:
 
 @torch.no_grad()
 def look(
-    draw: Draw, num_videos: int, t: Float64[Tensor, " F"], views: Sequence[View], chunk: int, tile: int | None = None
+    draw: Draw, num_videos: int, t: Float64[Tensor, " F"], views: Iterable[View], chunk: int, tile: int | None = None
 ) -> Iterator[UInt8[Tensor, "B f 3 H W"]]:
     """The frames in order, a few of every video at a time.
 
@@ -63,12 +63,12 @@ def look(
             larger than native, fewer are given out at once.
         tile: Largest side of what is looked at in one go; None: all of a view.
     """
-    few = max(1, chunk // num_videos)
-    for first in range(0, len(t), few):
-        canvases = draw(t[first : first + few])
-        native, seen = math.prod(canvases[0].decoder.inputs.resolution), math.prod(views[first].shape)
-        most, start = max(1, few * native // max(native, seen)), 0
-        for view, group in groupby(views[first : first + few]):
+    few, views = max(1, chunk // num_videos), iter(views)
+    for times in t.split(few):
+        canvases, start = draw(times), 0
+        native = math.prod(canvases[0].decoder.inputs.resolution)
+        for view, group in groupby(islice(views, len(times))):
+            most = max(1, few * native // max(native, math.prod(view.shape)))
             stop = start + len(list(group))
             while start < stop:
                 some = slice(start, min(start + most, stop))

@@ -54,6 +54,7 @@ class Studio:
         self.generator: Generator = self.model.generator
         self.framing = choose_framing(self.generator, request, closed=loop)
         self.shape = self.framing.shape if self.framing else self.generator.resolution
+        self.tile = choose_tile(self.shape, options.tile, self.generator.mapping.w_avg.device) if self.framing else None
         self.timing = timing(self.model.data_fps)
         self.chunk = choose_chunk(self.generator, options.chunk)
         self.save: Save = video_saver(self.timing.fps, options.crf)
@@ -81,10 +82,14 @@ class Studio:
             draw: Draws videos.
             num_videos: How many.
         """
-        views = self.framing.views(self.timing.num_frames)
-        tile = choose_tile(self.shape, self.options.tile, self.generator.mapping.w_avg.device)
-        # What is begun again after memory ran out is the end of the file.
-        return lambda t, chunk: look(draw, num_videos, t, views[len(views) - len(t) :], chunk, tile)
+        num_frames, view = self.timing.num_frames, self.framing.view
+
+        def render(t: Tensor, chunk: int) -> Iterator[Tensor]:
+            first = num_frames - len(t)  # what is begun again after memory ran out is the end of the file
+            views = (view(frame, num_frames) for frame in range(first, num_frames))
+            return look(draw, num_videos, t, views, chunk, self.tile)
+
+        return render
 
     def piece(
         self,
@@ -109,12 +114,14 @@ class Studio:
             for some in self.chunk.render(make(), self.timing.times()):
                 yield arrange(some.cpu())
 
-        check_size(self.shape, num_videos)
-        framed = self.framing.settings() if self.framing else {}
         path = self.where.file(name)
         form = {"format": path.suffix[1:] or "png", "crf": self.options.crf}
-        settings = self.model.settings(self.command, **self.timing.settings(), **framed, **own, **form)
+        settings = self.model.settings(self.command, **self.timing.settings(), **own, **form)
         settings["made_with"] = {**settings["made_with"], "chunk": self.chunk.frames}
+        if self.framing is not None:
+            check_size(self.shape, num_videos)
+            settings = {**settings, **self.framing.settings()}
+            settings["made_with"]["tile"] = self.tile
         return Piece(path, settings, frames, self.save, self.timing.num_frames, num_videos)
 
     def pieces(self, choice: Choice, **special: Any) -> list[Piece]:
