@@ -25,6 +25,15 @@ examples:
 """
 
 
+# What a field is of, by the axes of its size, and what they are.
+_KINDS = {
+    0: ("size", ""),
+    1: ("signal", "samples"),
+    2: ("picture", "height, width"),
+    3: ("video", "frames, height, width"),
+}
+
+
 def encode(
     source: str,
     out: str,
@@ -93,16 +102,18 @@ def info(file: str) -> dict[str, Any]:
 def as_text(report: dict[str, Any]) -> str:
     """Lines about a file, for people."""
     size = report["size"]
+    kind, axes = _KINDS[len(size or ())]
     lines = [
         f"field            {report['class']}, {report['parameters']} parameters",
-        f"video            {'x'.join(map(str, size)) + ' (frames, height, width)' if size else 'not of one size'}",
+        f"{kind:<16} {'x'.join(map(str, size)) + f' ({axes})' if size else 'none of its own'}",
         f"file             {report['bits'] // 8} bytes",
         f"  payload        {report['payload_bits'] // 8} bytes",
         *(f"    {form:<12} {bits // 8} bytes" for form, bits in report["bits_by_form"].items()),
         f"  container      {report['container_bits'] // 8} bytes",
     ]
     if report["bits_per_pixel"] is not None:
-        lines.append(f"bits per pixel   {report['bits_per_pixel']:.6g}, all bytes of the file counted")
+        unit = "value" if len(size) == 1 else "pixel"
+        lines.append(f"bits per {unit}   {report['bits_per_pixel']:.6g}, all bytes of the file counted")
     lines += [f"{ascii(name)[1:-1]:<16} {value!a}" for name, value in report["facts"].items()]
     return "\n".join(lines) + "\n"
 

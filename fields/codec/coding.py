@@ -8,6 +8,7 @@ is made from: the node of its class, the range of every grid, every tensor. Only
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from errors import InputError
 from fields.codec.container import Contents, Part, from_bytes, overhead, to_bytes
-from fields.codec.opening import MAX_GROUP, RANGES, empty_field, open_coded
+from fields.codec.opening import MAX_GROUP, RANGES, check_storable, empty_field, open_coded
 from fields.codec.pictures import FORMS, are_pictures, write_pictures
 from fields.codec.rated import FORM as RATED
 from fields.codec.rated import write_parts
@@ -72,6 +73,7 @@ def encode(stored: StoredField, settings: Settings) -> bytes:
         InputError: The field cannot be built, or a number of it is not finite or does not fit.
     """
     field = build_field(stored)
+    check_storable(field, stored.path)
     grids = grid_cuts(field, settings.group) if settings.quantised else {}
     stepped = quantisers(field) if settings.quantised else {}
     trained = dict(field.named_parameters())  # frequencies and the like are not rounded
@@ -138,7 +140,7 @@ def describe(data: bytes, path: Path) -> dict[str, Any]:
         "payload_bits": sum(spent.values()),
         "container_bits": 8 * overhead(data),
         "bits_by_form": dict(sorted(spent.items())),
-        "bits_per_pixel": bits / (size[0] * size[1] * size[2]) if size is not None else None,
+        "bits_per_pixel": bits / math.prod(size) if size is not None else None,
     }
 
 

@@ -37,6 +37,24 @@ def _named(path: Path, name: str) -> Iterator[None]:
         raise InputError(f"{path}: {name}: {error}: write the file again") from error
 
 
+def check_storable(field: nn.Module, path: Path) -> None:
+    """Refuses a module that is no field of videos, pictures, signals or scenes, or that its tensors do not make whole.
+
+    Args:
+        field: The module.
+        path: Of its file, for the message.
+
+    Raises:
+        InputError: It cannot be stored.
+    """
+    answers = any(hasattr(field, name) for name in ("render", "render_rays", "size"))
+    # What is neither in its state nor made anew would have no values.
+    if not answers or any(name not in field.state_dict() for name, _ in field.named_buffers()):
+        raise InputError(
+            f"{path}: {type(field).__name__} is no field that can be stored: give one that train.py fitted"
+        )
+
+
 def empty_field(contents: Contents, path: Path) -> nn.Module:
     """The field that a file names, without memory for its tensors, once there is enough for them.
 
@@ -53,9 +71,7 @@ def empty_field(contents: Contents, path: Path) -> nn.Module:
         field = build(contents.node, max_tensors=4 * len(contents.parts) + 100)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    # What is neither in its state nor made anew would have no values.
-    if not hasattr(field, "render") or any(name not in field.state_dict() for name, _ in field.named_buffers()):
-        raise InputError(f"{path}: {contents.node['class_path']} is no field that can be stored: write the file again")
+    check_storable(field, path)
     needed = 3 * sum(tensor.numel() * tensor.element_size() for tensor in field.state_dict().values())
     free = available_memory(torch.device("cpu"))
     if free is not None and needed > free:
