@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.scaling import Seconds, main, row, table, together
+
+
+def test_the_slowest_process_decides_and_work_adds_up() -> None:
+    fast = [Seconds(1.0, 1.0, 0.5, 0.1), Seconds(2.0, 2.0, 0.5, 0.1), Seconds(16.0, 16.0, 0.0, 1.6)]
+    slow = [Seconds(2.0, 1.5, 0.0, 0.2), Seconds(3.0, 2.5, 0.0, 0.2), Seconds(32.0, 16.0, 0.0, 1.6)]
+    found = together([fast, slow])
+    # R1 counts a sixteenth; who comes late sees the exchange too long, so the shorter one counts.
+    assert vars(found) == pytest.approx({"wall": 7.0, "cpu": 4.0 + 5.0, "waiting": 1.0, "exchange": 0.3})
+
+
+def test_two_that_share_the_work_fully_are_twice_as_fast_for_the_same_work() -> None:
+    strong = row("strong", Seconds(4.0, 4.0), Seconds(2.0, 4.0, 0.0, 0.5), clips=1.0)
+    weak = row("weak", Seconds(4.0, 4.0), Seconds(5.0, 8.8, 0.0, 1.0), clips=2.0)
+    assert (strong.speedup, strong.cpu_ratio, strong.exchange_share) == (2.0, 1.0, 0.25)
+    assert (weak.speedup, weak.cpu_ratio, weak.exchange_share) == pytest.approx((1.6, 1.1, 0.2))
+    assert "share this machine" in table([strong, weak])
+
+
+def test_a_batch_that_two_cannot_share_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--batch", "3"])
+    assert "batch is even" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_do_the_work_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--resolution", "32", "--batch", "4", "--updates", "1", "--channel_base", "256"])
+    strong, weak = json.loads(capsys.readouterr().out)
+    assert (strong["name"], weak["name"]) == ("strong", "weak")
+    for found in (strong, weak):
+        assert 0 < found["exchange_share"] < 1 and found["two"]["cpu"] > 0 and found["speedup"] > 0
+    assert weak["one"] == strong["one"]
