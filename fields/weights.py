@@ -31,6 +31,7 @@ WEIGHTS, CONFIG, LAST = "model.safetensors", "config.yaml", "last.ckpt"
 FORMAT = "fields"  # how the metadata of our files name it
 STEPS = "@steps."  # before the name of a tensor: the numbers of the steps in which it is rounded
 _MAX_HEADER_BYTES = 10_000_000
+_MAX_FACT = 1000  # characters
 _MAX_CONFIG_BYTES = 4_000_000
 _REMEDY = "give a run folder, a folder that python -m fields.official made, or one of their files"
 
@@ -213,7 +214,14 @@ def _of_checkpoint(path: Path) -> StoredField:
     signal = checkpoint.get("signal")
     fps = signal.get("fps") if isinstance(signal, dict) else None
     facts |= {"fps": fps} if isinstance(fps, float) and 0 < fps < math.inf else {}
+    scene = checkpoint.get("scene")
+    facts |= {key: value for key, value in scene.items() if _is_fact(key, value)} if isinstance(scene, dict) else {}
     return StoredField(path, node, tensors, facts, steps)
+
+
+def _is_fact(key: Any, value: Any) -> bool:
+    """Whether this is a plain value under a name, of bounded length."""
+    return isinstance(key, str) and isinstance(value, (str, int, float)) and len(key) + len(str(value)) < _MAX_FACT
 
 
 def _apart(tensors: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

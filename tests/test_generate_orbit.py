@@ -134,10 +134,14 @@ def test_what_is_no_radiance_field_is_named(tmp_path: Path, capsys: pytest.Captu
 
 def test_weights_whose_facts_tell_of_the_scene_are_enough(runs: Path, tmp_path: Path) -> None:
     from datasets.sphere_scene import take_views
+    from fields.codec.coding import Settings, encode
     from fields.weights import read_field, save_field
 
     stored = read_field(runs / "nerf_spheres_cam")
     save_field(tmp_path / "field", stored.node, stored.state, take_views(4, (8, 10)).facts)
-    for name, ckpt in (("run", runs / "nerf_spheres_cam"), ("field", tmp_path / "field")):
-        orbit("--ckpt", ckpt, "--num_frames", 2, "--out", tmp_path / f"of_{name}")
-    assert (frames(tmp_path / "of_run") == frames(tmp_path / "of_field")).all()
+    (tmp_path / "coded").write_bytes(encode(stored, Settings()))
+    of_run = tmp_path / "of_run"
+    orbit("--ckpt", runs / "nerf_spheres_cam", "--num_frames", 2, "--out", of_run)
+    for name in ("field", "coded"):
+        orbit("--ckpt", tmp_path / name, "--num_frames", 2, "--out", tmp_path / f"of_{name}")
+        assert (frames(of_run) == frames(tmp_path / f"of_{name}")).all()

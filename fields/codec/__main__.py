@@ -120,17 +120,12 @@ def as_text(report: dict[str, Any]) -> str:
 
 def _read(file: str) -> tuple[Path, bytes]:
     """A file's bytes, once there is memory for them."""
-    import torch
-
-    from datasets.memory import available_memory, gigabytes
+    from fields.codec.coding import read_bytes
 
     path = Path(file).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: no such file: give one that encode wrote")
-    size, free = path.stat().st_size, available_memory(torch.device("cpu"))
-    if free is not None and 2 * size > free:
-        raise InputError(f"{path}: of {gigabytes(size)}, too large for the memory that is free ({gigabytes(free)})")
-    return path, path.read_bytes()
+    return path, read_bytes(path)
 
 
 class _Help(DefaultHelpFormatter, RawDescriptionHelpFormatter):

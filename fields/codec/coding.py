@@ -18,15 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from datasets.memory import available_memory, gigabytes
 from errors import InputError
-from fields.codec.container import Contents, Part, from_bytes, overhead, to_bytes
+from fields.codec.container import MAGIC, Contents, Part, from_bytes, overhead, to_bytes
 from fields.codec.opening import MAX_GROUP, RANGES, check_storable, empty_field, open_coded
 from fields.codec.pictures import FORMS, are_pictures, write_pictures
 from fields.codec.rated import FORM as RATED
 from fields.codec.rated import write_parts
 from fields.codec.symbols import FORM, Quantiser, quantisers, to_steps, write_symbols
 from fields.codec.tensors import DTYPES, Cut, LevelsCut, VolumeCut, grid_cuts, to_numbers
-from fields.weights import StoredField, build_field
+from fields.weights import StoredField, build_field, read_field
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,32 @@ def decode_stored(data: bytes, path: Path) -> StoredField:
     opened = open_coded(data, path)
     state = {name: opened.tensor(name) for name in opened.like}
     return StoredField(path, opened.contents.node, state, opened.facts, opened.rated.steps if opened.rated else {})
+
+
+def read_any(path: str | Path) -> StoredField:
+    """A field from a coded file, or from whatever `fields.weights.read_field` reads.
+
+    Raises:
+        InputError: There is none, or it is damaged or too large for the memory that is free.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        return read_field(path)
+    with open(file, "rb") as opened:
+        coded = opened.read(len(MAGIC)) == MAGIC
+    return decode_stored(read_bytes(file), file) if coded else read_field(path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A coded file, once there is memory for it.
+
+    Raises:
+        InputError: There is not.
+    """
+    size, free = path.stat().st_size, available_memory(torch.device("cpu"))
+    if free is not None and 2 * size > free:
+        raise InputError(f"{path}: of {gigabytes(size)}, too large for the memory that is free ({gigabytes(free)})")
+    return path.read_bytes()
 
 
 def describe(data: bytes, path: Path) -> dict[str, Any]:

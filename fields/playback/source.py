@@ -14,6 +14,7 @@ from torch import Tensor
 
 from datasets.memory import available_memory, gigabytes
 from errors import InputError
+from fields.codec.coding import read_bytes
 from fields.codec.container import MAGIC
 from fields.codec.frames import CodedVideo
 from fields.interface import CHUNK, can_blend_time
@@ -98,7 +99,7 @@ def open_fitted(path: str | Path, device: str = "auto") -> FittedVideo:
         file.seek(0)
         checkpoint = hashlib.file_digest(file, "sha256").hexdigest()
     if coded:
-        video = CodedVideo(_bytes(found), found)
+        video = CodedVideo(read_bytes(found), found)
         return _checked(found, video, video.field, video.facts, checkpoint, torch.device("cpu"))
     stored = read_field(found)
     _check_memory(stored)
@@ -120,11 +121,6 @@ def _checked(
 def _check_memory(stored: StoredField) -> None:
     needed = 2 * sum(tensor.numel() * 4 for tensor in stored.state.values())
     _refuse_if_larger(stored.path, needed)
-
-
-def _bytes(path: Path) -> bytes:
-    _refuse_if_larger(path, 2 * path.stat().st_size)
-    return path.read_bytes()
 
 
 def _refuse_if_larger(path: Path, needed: int) -> None:

@@ -25,9 +25,10 @@ from datasets.cameras import around, focal_of
 from datasets.settings import written_with
 from datasets.video_writer import SUFFIXES, open_writer
 from errors import InputError
+from fields.codec.coding import read_any
 from fields.radiance.camera import CHUNK, RadianceField, render
 from fields.upscaling.models import choose_device
-from fields.weights import StoredField, build_field, load_plain, read_field
+from fields.weights import StoredField, build_field
 
 _GPU_CHUNK = 16 * CHUNK  # a GPU needs more rays at once to be busy
 _MAX_SIDE, _MAX_FRAMES = 2**14, 1_000_000
@@ -155,19 +156,17 @@ def open_scene(ckpt: str, device: torch.device) -> tuple[RadianceField, Scene, S
     """A field and how it is looked at.
 
     Args:
-        ckpt: A run folder, a checkpoint, or a folder or file of weights whose facts tell of the scene.
+        ckpt: A run folder, a checkpoint, a folder or file of weights or a coded file, whose facts tell of the scene.
         device: Where the field is brought.
 
     Raises:
         InputError: There is none, or it holds something else.
     """
-    stored = read_field(ckpt)
+    stored = read_any(ckpt)
     field = build_field(stored)
     if not isinstance(field, RadianceField):
         raise InputError(f"{stored.path}: holds a {type(field).__name__}, which is no radiance field: {_REMEDY}")
-    of_run = stored.path.suffix != ".safetensors"
-    facts = load_plain(stored.path).get("scene") if of_run else stored.facts
-    return field.to(device), parse_scene(facts, stored.path), stored
+    return field.to(device), parse_scene(stored.facts, stored.path), stored
 
 
 def frames_of(
