@@ -65,6 +65,25 @@ def test_only_modules_that_say_so_stay_unwrapped(own: bool) -> None:
     assert (strategy.model is module) == own
 
 
+@pytest.mark.usefixtures("one_process_group")
+def test_an_error_out_of_an_exchange_means_a_lost_peer() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.distributed.all_reduce(torch.zeros(1).to_sparse(), op=torch.distributed.ReduceOp.PRODUCT)
+    assert distributed.lost_peer(caught.value)
+    assert not distributed.lost_peer(RuntimeError("shapes differ"))
+
+
+def test_restarts_are_told_by_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    assert not distributed.launched_by_torchrun() and not distributed.restarted()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "0")
+    assert distributed.launched_by_torchrun() and not distributed.restarted()
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert distributed.restarted()
+
+
 def two_processes(what: str, folder: Path) -> list[dict[str, Any]]:
     """What both ranks write down."""
     command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", what, str(folder)]

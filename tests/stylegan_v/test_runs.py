@@ -66,6 +66,18 @@ def test_what_was_left_half_written_is_removed(tmp_path: Path) -> None:
     assert left == ["notes.tmp", "samples", "samples/real.mp4"]
 
 
+def test_only_a_checkpoint_younger_than_the_launch_is_of_it(tmp_path: Path) -> None:
+    launched, last = tmp_path / ".launched", tmp_path / "last.ckpt"
+    assert not runs.saved_since_launch(tmp_path)
+    last.touch()
+    assert not runs.saved_since_launch(tmp_path)
+    launched.touch()
+    os.utime(launched, (100, 100))
+    for seconds, of_it in ((99, False), (101, True)):
+        os.utime(last, (seconds, seconds))
+        assert runs.saved_since_launch(tmp_path) is of_it
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(InputError, match="a: is a file"):
