@@ -7,7 +7,14 @@ import torch
 
 from errors import InputError
 from stylegan_v.sampling import memory
-from stylegan_v.sampling.memory import Chunk, choose_chunk, frame_memory, free_memory
+from stylegan_v.sampling.memory import (
+    Chunk,
+    check_size,
+    choose_chunk,
+    choose_tile,
+    frame_memory,
+    free_memory,
+)
 from tests.stylegan_v.sampling.tiny import generator
 
 
@@ -104,3 +111,30 @@ def test_free_memory_of_this_machine_and_of_one_that_does_not_tell(
 @pytest.mark.gpu
 def test_free_memory_of_a_gpu() -> None:
     assert 0 < free_memory(torch.device("cuda")) <= torch.cuda.get_device_properties(0).total_memory
+
+
+@pytest.mark.parametrize(
+    "free, shape, tile",
+    [
+        (2**40, (2048, 2048), None),  # as much as the largest tile
+        (2**40, (2048, 2049), 2048),
+        (2**40, (50_000, 4), None),
+        (2**28, (2048, 2048), 1024),
+        (2**20, (100, 100), 64),  # never smaller
+    ],
+)
+def test_large_frames_are_drawn_in_tiles_that_memory_allows(
+    free: int, shape: tuple[int, int], tile: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: free)
+    assert choose_tile(shape, None, torch.device("cpu")) == tile
+    assert choose_tile(shape, 33, torch.device("cpu")) == 33
+
+
+def test_frames_that_the_machine_does_not_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: 24 * 1000 * 1000)
+    check_size((1000, 1000), 1)
+    with pytest.raises(InputError, match=r"^size: 1001x1000 for 1 videos side by side takes 0\.012 GB .* 0\.024 GB"):
+        check_size((1000, 1001), 1)
+    with pytest.raises(InputError, match="for 2 videos"):
+        check_size((1000, 1000), 2)
