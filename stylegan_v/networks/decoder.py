@@ -169,8 +169,8 @@ class Canvas:
     def look(self, view: View) -> Float[Tensor, "N 3 Y X"]:
         """The frames in a view; below native size they are drawn at that and low-passed."""
         finer, reductions = view.finer(self.decoder.inputs.resolution)
-        parts = [self._draw(strip) for strip in self._strips(finer)]
-        image = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        whole = torch.is_grad_enabled() or len(self.rgb) <= self._rows(finer) // finer.shape[0]
+        image = self._draw(finer) if whole else self._in_strips(finer)
         for axis, found in enumerate(reductions):
             if found is not None:
                 image = resample(image, found, 2 + axis)
@@ -179,14 +179,17 @@ class Canvas:
     def _draw(self, view: View) -> Float[Tensor, "N 3 Y X"]:
         return self.decoder.base(self.rgb, view) + self.decoder.query(self.prepared, view).to(self.rgb.dtype)
 
-    def _strips(self, view: View) -> list[View]:
-        """The view itself, or where no gradients ask for all of it, rows of it that need little memory at a time."""
-        if torch.is_grad_enabled():
-            return [view]
+    def _rows(self, view: View) -> int:
+        """Rows of a frame that are drawn at a time where no gradients ask for all of them."""
         limit = _CPU_BYTES if self.rgb.device.type == "cpu" else _DEVICE_BYTES
-        (y0, x0, y1, x1), row_bytes = view.window, 4 * len(self.rgb) * self.decoder.values_per_pixel * view.shape[1]
-        rows = max(_LEAST_ROWS, limit // row_bytes)
-        return [replace(view, window=(y, x0, min(y + rows, y1), x1)) for y in range(y0, y1, rows)]
+        return max(_LEAST_ROWS, limit // (4 * self.decoder.values_per_pixel * view.shape[1]))
+
+    def _in_strips(self, view: View) -> Float[Tensor, "N 3 Y X"]:
+        """Frame by frame, a few rows at a time: long strips share few rows with their neighbours."""
+        (y0, x0, y1, x1), rows = view.window, self._rows(view)
+        strips = [replace(view, window=(y, x0, min(y + rows, y1), x1)) for y in range(y0, y1, rows)]
+        frames = [self[n : n + 1] for n in range(len(self.rgb))]
+        return torch.cat([torch.cat([one._draw(strip) for strip in strips], dim=2) for one in frames])
 
     def look_each(self, views: Sequence[View]) -> Float[Tensor, "N 3 Y X"]:
         """The frames of each video in its own view; neighbours that share one are drawn together.
