@@ -17,6 +17,19 @@ read back from bytes. What is saved is Bjontegaard's rate, piecewise cubic, over
 Fits are kept under --work by their settings: the same command goes on where it was stopped. curves.png, curves.json and
 curves.md go there as well; tables go to stderr, the JSON to stdout. The exit code is 1 where the rate-aware codec does
 not save 30 % against the rival on average, of payload and of whole files.
+
+Measured once with the defaults (torch 2.13, one thread; by the steps' process-CPU time about 20 minutes): payload that
+the rate-aware codec saves, below 0 where it takes more, and the PSNR that both reach. Of whole files it is 61.7 %
+against the rival on average, and -78.6 to -119.3 % against x264 and x265.
+
+                        bunny           carphone        bikes           mean
+NVP, sheets             61.8 %          67.2 %          57.5 %          62.2 %
+NVP, a file per level   66.5 %          71.4 %          62.4 %          66.8 %
+x264 yuv420p            -95.7 %         -79.5 %         -120.6 %        -98.6 %
+x264 yuv444p            -114.7 %        -97.7 %         -137.5 %        -116.6 %
+x265 yuv420p            -136.0 %        -127.7 %        -173.2 %        -145.6 %
+x265 yuv444p            -147.8 %        -143.1 %        -175.8 %        -155.5 %
+PSNR                    28.5 to 30.5    30.8 to 34.3    29.5 to 33.1
 """
 
 from __future__ import annotations
