@@ -27,7 +27,6 @@ from torch.nn import functional as F
 
 from errors import InputError
 from stylegan_v.networks import Generator
-from stylegan_v.networks.decoder import Canvas
 from stylegan_v.networks.folding import FoldedSynthesis, can_fold
 from stylegan_v.networks.synthesis import NoiseMode, SynthesisNetwork
 from stylegan_v.networks.time_encoding import float64_device
@@ -209,39 +208,6 @@ def render_float(
     return _render(generator, latents, t, chunk, noise_mode, lambda frames: frames, view)
 
 
-def render_tiles(
-    generator: Generator,
-    latents: VideoLatents,
-    t: Float64[Tensor, " F"],
-    *,
-    size: Sequence[int],
-    tile: int = 1024,
-    chunk: int = 1,
-    noise_mode: NoiseMode = "const",
-) -> Iterator[tuple[Window, UInt8[Tensor, "B f 3 Y X"]]]:
-    """Windows that cover frames of any size, row by row, of one chunk of frames after the other.
-
-    The backbone draws every frame once, however many tiles it is cut into; memory depends on the tile and the chunk.
-
-    Args:
-        generator: As for `render`; it has a decoder.
-        latents: As for `render`.
-        t: As for `render`.
-        size: Height and width of whole frames in pixels.
-        tile: Largest side of a window.
-        chunk: Frames of every video that are drawn at once.
-        noise_mode: As for `render`.
-
-    Raises:
-        InputError: A time, size, tile or chunk cannot be, or there is no decoder.
-    """
-    if min(tile, chunk) < 1:
-        raise InputError(f"tile {tile}, chunk {chunk}: give at least 1 of both")
-    views = [View.of(generator.resolution, size, window) for window in tiles(size, tile)]
-    canvases = _canvases(generator, latents, t, chunk, noise_mode)
-    return ((view.window, _seen(drawn, view)) for drawn in canvases for view in views)
-
-
 def tiles(size: Sequence[int], tile: int) -> list[Window]:
     """Windows (y0, x0, y1, x1) of at most ``tile`` a side that cover a frame, row by row."""
     height, width = View.of((1, 1), size).shape
@@ -333,36 +299,6 @@ def _all_videos_at_once(
         return torch.cat([finish(synthesis.frames(w, v, **seen)) for w, v in groups])
 
     return draw
-
-
-def _canvases(
-    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " F"], chunk: int, noise_mode: NoiseMode
-) -> Iterator[list[Canvas]]:
-    """What the decoder looks at, of every video, for a few times at once; checked before anything is drawn."""
-    _check_times(t)
-    _check_decoder(generator)
-    return _drawn(generator, latents, t, chunk, noise_mode)
-
-
-@torch.no_grad()
-def _drawn(
-    generator: Generator, latents: VideoLatents, t: Float64[Tensor, " F"], chunk: int, noise_mode: NoiseMode
-) -> Iterator[list[Canvas]]:
-    synthesis, ws = generator.synthesis, latents.ws
-    folds = can_fold(synthesis) and len(ws) == 1 and len(t) >= _FOLDED_FRAMES
-    folded = FoldedSynthesis(synthesis, ws[0], noise_mode) if folds else None
-    path = synthesis.motion.path(latents.motion.window, latents.c)
-    for times in t.split(chunk):
-        motion_v = path(times).to(ws.device)
-        if folded is not None:
-            yield [folded.canvas(motion_v[0])]
-        else:
-            yield [synthesis.draw(ws[n : n + 1], motion_v[n : n + 1], noise_mode=noise_mode) for n in range(len(ws))]
-
-
-@torch.no_grad()
-def _seen(canvases: Sequence[Canvas], view: View) -> UInt8[Tensor, "B f 3 Y X"]:
-    return torch.stack([to_uint8(drawn.look(view)) for drawn in canvases])
 
 
 def _mean_style(generator: Generator, c: Float[Tensor, "B C"] | None) -> Tensor:

@@ -78,39 +78,12 @@ def test_large_views_come_in_smaller_chunks() -> None:
     assert [len(part[0]) for part in rendering.render(network, latents, TIMES, chunk=4, size=(9, 9))] == [4, 3]
 
 
-@pytest.mark.parametrize("videos", [(3,), (3, 7)])
-def test_tiles_are_parts_of_the_whole_and_the_backbone_draws_once(
-    videos: tuple, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = generator("conv")
-    latents = rendering.draw_latents(network, 0, videos)
-    whole = torch.cat(list(rendering.render(network, latents, TIMES, size=(70, 50))), dim=1)
-    drawn = torch.zeros_like(whole)
-    prepared, prepare = [], type(network.decoder).prepare
-    monkeypatch.setattr(
-        type(network.decoder), "prepare", lambda *given: prepared.append(len(given[1])) or prepare(*given)
-    )
-    at = 0
-    for (y0, x0, y1, x1), tile in rendering.render_tiles(network, latents, TIMES, size=(70, 50), tile=32, chunk=3):
-        drawn[:, at : at + tile.shape[1], :, y0:y1, x0:x1] = tile
-        assert max(tile.shape[-2:]) <= 32
-        at += tile.shape[1] if (y1, x1) == (70, 50) else 0
-    assert (drawn.int() - whole.int()).abs().max() <= 1
-    assert sum(prepared) == len(videos) * len(TIMES)
-
-
 def test_without_a_decoder_and_for_what_cannot_be_there_is_an_error_before_anything_is_drawn() -> None:
     plain, decoded = generator(None), generator("conv")
     latents = rendering.draw_latents(plain, 0, (3,))
-    for call in (
-        lambda: rendering.render(plain, latents, TIMES, size=(20, 20)),
-        lambda: rendering.render_tiles(plain, latents, TIMES, size=(20, 20)),
-    ):
-        with pytest.raises(InputError, match="no decoder"):
-            call()
+    with pytest.raises(InputError, match="no decoder"):
+        rendering.render(plain, latents, TIMES, size=(20, 20))
     with pytest.raises(InputError, match="inside of 20 x 20"):
         rendering.render(decoded, latents, TIMES, size=(20, 20), window=(0, 0, 21, 5))
-    with pytest.raises(InputError, match="at least 1 of both"):
-        rendering.render_tiles(decoded, latents, TIMES, size=(20, 20), tile=0)
     with pytest.raises(InputError, match="times"):
-        rendering.render_tiles(decoded, latents, -1 - TIMES, size=(20, 20))
+        rendering.render(decoded, latents, -1 - TIMES, size=(20, 20))

@@ -52,6 +52,17 @@ def test_tiles_equal_the_whole(kind: str, path: tuple[Zoom, ...]) -> None:
         assert whole.float().std() > 10
 
 
+@pytest.mark.parametrize("videos", [[3], [3, 7]])
+def test_the_backbone_draws_a_frame_once_however_many_tiles_there_are(
+    videos: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, drawn = generator(), []
+    prepare = type(network.decoder).prepare
+    monkeypatch.setattr(type(network.decoder), "prepare", lambda *given: drawn.append(len(given[1])) or prepare(*given))
+    shown(network, videos, [View.of((16, 16), (40, 24))] * len(T), tile=8)
+    assert sum(drawn) == len(videos) * len(T)
+
+
 @pytest.mark.parametrize("chunk", [1, 3, 16])
 def test_frames_of_a_path_equal_single_zooms(chunk: int) -> None:
     network = generator()
