@@ -204,9 +204,11 @@ def _of_checkpoint(path: Path) -> StoredField:
     node = _field_node(parse_config(config, path), path)
     if not node["class_path"].startswith(ROOM):
         raise InputError(f"{path}: a run of {node['class_path'][:80]}, which is no field: {_REMEDY}")
-    prefix = "model."
-    ours = {name: one for name, one in state.items() if isinstance(name, str) and name.startswith((prefix, STEPS))}
-    tensors, steps = _apart(plain_tensors(ours, path), path)
+    prefix, steps = "model.", checkpoint.get("steps", {})
+    if not isinstance(steps, dict) or not all(isinstance(name, str) for name in steps):
+        raise InputError(f"{path}: its steps are not tensors by name: {_REMEDY}")
+    ours = {name: one for name, one in state.items() if isinstance(name, str) and name.startswith(prefix)}
+    tensors, steps = _apart(plain_tensors(ours | {STEPS + name: one for name, one in steps.items()}, path), path)
     tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     counters = checkpoint.get("counters")
     updates = counters.get("updates") if isinstance(counters, dict) else None

@@ -12,7 +12,7 @@ from PIL import Image
 
 import train
 
-CONFIG = Path(__file__).parents[1] / "configs" / "fields" / "nvp_tiny.yaml"
+CONFIGS = Path(__file__).parents[1] / "configs" / "fields"
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +26,19 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def fit(video: Path, runs: Path, *flags: str, verb: str = "fit") -> Path:
+def fit(video: Path, runs: Path, *flags: str, verb: str = "fit", name: str = "nvp_tiny") -> Path:
     quick = ["--model.total_updates", "20", "--model.validate_every", "20"]
-    train.main([verb, "--config", str(CONFIG), "--data.path", str(video), "--runs_dir", str(runs), *quick, *flags])
-    return runs / "nvp_tiny"
+    given = ["--config", str(CONFIGS / f"{name}.yaml"), "--data.path", str(video), "--runs_dir", str(runs)]
+    train.main([verb, *given, *quick, *flags])
+    return runs / name
 
 
-def test_a_fit_in_two_parts_is_the_fit_in_one(video: Path, tmp_path: Path) -> None:
-    whole = fit(video, tmp_path / "whole")
-    fit(video, tmp_path / "parts", "--trainer.max_steps", "9")
-    parts = fit(video, tmp_path / "parts", "--ckpt_path", "last")
+@pytest.mark.parametrize("name", ["nvp_tiny", "nvp_rate"])
+def test_a_fit_in_two_parts_is_the_fit_in_one(name: str, video: Path, tmp_path: Path) -> None:
+    small = ["--data.size", "[16, 20]", "--data.batch_size", "256"] if name == "nvp_rate" else []
+    whole = fit(video, tmp_path / "whole", *small, name=name)
+    fit(video, tmp_path / "parts", *small, "--trainer.max_steps", "9", name=name)
+    parts = fit(video, tmp_path / "parts", *small, "--ckpt_path", "last", name=name)
     states = [torch.load(run / "last.ckpt", weights_only=True) for run in (whole, parts)]
     assert states[0]["state_dict"].keys() == states[1]["state_dict"].keys()
     assert all(

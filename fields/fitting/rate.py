@@ -26,7 +26,7 @@ from fields.fitting.record import FitRecord
 from fields.fitting.video import FieldFitting, from_bytes, points_of
 from fields.interface import CHUNK, parameter_groups
 from fields.rate.model import GROUP, RateModel, rounded
-from fields.weights import STEPS, StoredField
+from fields.weights import StoredField
 
 
 class RateRecord(FitRecord):
@@ -185,11 +185,10 @@ class RateFitting(FieldFitting):
         checkpoint["unrounded"] = {name: state[f"model.{name}"] for name in self.coding.steps()}
         # Whoever reads the field of a run reads what its file decodes to.
         state |= {f"model.{name}": tensor for name, tensor in self.rounded_state().items()}
-        state |= {STEPS + name: step for name, step in self.coding.steps().items()}
+        checkpoint["steps"] = dict(self.coding.steps())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         state = checkpoint["state_dict"]
         for name, tensor in checkpoint["unrounded"].items():
             state[f"model.{name}"] = tensor
-            del state[STEPS + name]

@@ -36,7 +36,7 @@ def test_patches_have_the_resolution_and_lie_anywhere_inside() -> None:
     for view in views:
         y0, x0, y1, x1 = view.window
         assert (y1 - y0, x1 - x0) == (64, 96)
-        assert 0 <= y0 and y1 <= view.size[0] and 0 <= x0 and x1 <= view.size[1]
+        assert y0 >= 0 and y1 <= view.size[0] and x0 >= 0 and x1 <= view.size[1]
     centres = np.array([view.facts((64, 96))[1:] for view in views])
     assert abs(centres.mean()) < 0.05
     assert any(view.window[:2] == (0, 0) or view.window[0] == 0 for view in views), "the border is seen"

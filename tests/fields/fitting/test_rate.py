@@ -94,7 +94,7 @@ def test_a_checkpoint_holds_the_rounded_field_and_the_trained_one_beside_it(tmp_
         assert torch.equal(checkpoint["unrounded"][group.name], trained)
         expected = rounded(group, trained, steps[group.name])
         assert torch.equal(checkpoint["state_dict"][f"model.{group.name}"], expected)
-        assert torch.equal(checkpoint["state_dict"][f"@steps.{group.name}"], steps[group.name])
+        assert torch.equal(checkpoint["steps"][group.name], steps[group.name])
 
 
 def test_measuring_sees_the_rounded_field_and_leaves_the_trained_one(tmp_path: Path) -> None:
