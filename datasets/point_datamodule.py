@@ -6,19 +6,15 @@ of them at random as are asked for. Of several processes each has its part.
 
 from __future__ import annotations
 
-import torchvision_guard  # noqa: F401  (before Lightning, which imports torchvision)
-
-# isort: split
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from datasets.endless import EndlessDataModule
 from datasets.point_signal import PointSignal, check_memory, of_picture, of_samples, read_picture
 from datasets.signal1d import read_samples, sum_of_sines
 from datasets.single_signal import draws
@@ -26,7 +22,7 @@ from datasets.synthetic import waves_checker_disc
 from errors import InputError
 
 
-class PointDataModule(LightningDataModule):
+class PointDataModule(EndlessDataModule):
     """Endless batches of one signal; a subclass says of which.
 
     Args:
@@ -35,7 +31,6 @@ class PointDataModule(LightningDataModule):
 
     Attributes:
         signal: The points; there after ``setup``.
-        start_update: The update whose batch comes first; saved with the run.
     """
 
     signal: PointSignal
@@ -44,7 +39,7 @@ class PointDataModule(LightningDataModule):
         super().__init__()
         if batch_size is not None and batch_size < 1:
             raise InputError(f"data.batch_size {batch_size}: give at least 1, or null for all points")
-        self.batch_size, self.seed, self.start_update = batch_size, seed, 0
+        self.batch_size, self.seed = batch_size, seed
         self._all: dict[str, Tensor] | None = None
 
     @abstractmethod
@@ -63,16 +58,8 @@ class PointDataModule(LightningDataModule):
         return self._all
 
     def part(self, update: int, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
-        """What one process sees of an update.
-
-        Args:
-            update: Which.
-            rank: Of the process.
-            world_size: Processes.
-        """
         points = self.trained()
-        total = self.batch_size or len(points["values"])
-        share = total // world_size
+        share = self.shared[1] // world_size
         if self.batch_size is None:
             part = slice(share * rank, share * (rank + 1))
             return {name: values[part] for name, values in points.items()} | {"update": update}
@@ -80,49 +67,17 @@ class PointDataModule(LightningDataModule):
         chosen = draws((self.seed, update), numbers) % len(points["values"])
         return {name: values[chosen] for name, values in points.items()} | {"update": update}
 
-    def train_dataloader(self) -> Iterable[dict[str, Any]]:
-        trainer = self.trainer
-        rank, world_size = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-        if trainer is not None:
-            self.signal.to(trainer.strategy.root_device)
-            self._all = None
-        total = self.batch_size or len(self.trained()["values"])
-        if total % world_size:
-            raise InputError(
-                f"data.batch_size: {total} points cannot be shared equally by {world_size} processes: give a multiple"
-            )
-        return Parts(self, rank, world_size)
+    @property
+    def shared(self) -> tuple[str, int]:
+        return "batch_size", self.batch_size or len(self.trained()["values"])
 
-    # What Lightning's loops for `validate` and `test` run over: one empty batch. What is measured is up to the module.
+    @property
+    def num_bytes(self) -> int:
+        return sum(values.numel() * values.element_size() for values in self.trained().values())
 
-    def val_dataloader(self) -> Iterable[int]:
-        return range(1)
-
-    def test_dataloader(self) -> Iterable[int]:
-        return range(1)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"update": self.start_update}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.start_update = int(state_dict["update"])
-
-
-class Parts:
-    """One process's part of all updates from where the data stand.
-
-    Args:
-        data: Where they come from.
-        rank: Of this process.
-        world_size: Processes.
-    """
-
-    def __init__(self, data: PointDataModule, rank: int, world_size: int) -> None:
-        self.data, self.rank, self.world_size = data, rank, world_size
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for update in count(self.data.start_update):
-            yield self.data.part(update, self.rank, self.world_size)
+    def move_to(self, device: torch.device) -> None:
+        self.signal.to(device)
+        self._all = None
 
 
 class SampledSignal(PointDataModule):

@@ -6,29 +6,23 @@ several processes each has its part. Rays are made of them on the device.
 
 from __future__ import annotations
 
-import torchvision_guard  # noqa: F401  (before Lightning, which imports torchvision)
-
-# isort: split
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningDataModule
 
+from datasets.endless import EndlessDataModule
 from datasets.memory import available_memory, gigabytes
-from datasets.signal_datamodule import Batches
 from datasets.sphere_scene import take_views
 from datasets.transforms_scene import load_views
 from datasets.views import Background, Views
 from errors import InputError
 
-_SHARE = 0.25  # of a device's free memory that the pictures may take
 
-
-class RadianceDataModule(LightningDataModule):
+class RadianceDataModule(EndlessDataModule):
     """Endless batches of pixels of one scene; a subclass says of which.
 
     Args:
@@ -39,7 +33,6 @@ class RadianceDataModule(LightningDataModule):
     Attributes:
         views: What is trained on; there after ``setup``.
         test_views: What is measured on.
-        start_update: The update whose batch comes first; saved with the run.
     """
 
     views: Views
@@ -50,7 +43,6 @@ class RadianceDataModule(LightningDataModule):
         if batch_size < 1:
             raise InputError(f"data.batch_size: {batch_size}: give at least 1")
         self.batch_size, self.seed, self.one_view = batch_size, seed, one_view
-        self.start_update = 0
 
     @abstractmethod
     def collect(self) -> tuple[Views, Views]:
@@ -61,55 +53,21 @@ class RadianceDataModule(LightningDataModule):
             self.views, self.test_views = self.collect()
 
     def part(self, update: int, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
-        """What one process sees of an update.
-
-        Args:
-            update: Which.
-            rank: Of the process.
-            world_size: Processes.
-        """
         share = self.batch_size // world_size
         numbers = range(share * rank, share * (rank + 1))
         pixels = self.views.pixel_numbers((self.seed, update), numbers, self.one_view)
         return {"pixels": pixels, "rgb": self.views.colours(pixels), "update": update}
 
-    def train_dataloader(self) -> Batches:
-        trainer = self.trainer
-        rank, world_size = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-        if self.batch_size % world_size:
-            raise InputError(
-                f"data.batch_size: {self.batch_size} cannot be shared equally by {world_size} processes: "
-                "give a multiple"
-            )
-        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
-        fits = self._fits(device)
-        if fits:
-            self.views = self.views.to(device)
-        return Batches(self, rank, world_size, ahead=not fits)
+    @property
+    def shared(self) -> tuple[str, int]:
+        return "batch_size", self.batch_size
 
-    def _fits(self, device: torch.device) -> bool:
-        available = available_memory(device)
-        return device.type == "cpu" or (available is not None and self.views.num_bytes <= _SHARE * available)
+    @property
+    def num_bytes(self) -> int:
+        return self.views.num_bytes
 
-    # What Lightning's loops for `validate` and `test` run over: one empty batch. What is measured is up to the module.
-
-    def val_dataloader(self) -> Iterable[int]:
-        return range(1)
-
-    def test_dataloader(self) -> Iterable[int]:
-        return range(1)
-
-    def on_before_batch_transfer(self, batch: dict[str, Any] | int, dataloader_idx: int) -> dict[str, Any] | int:
-        # The position moves with the batches that are used, not with those that were fetched ahead.
-        if self.trainer is not None and self.trainer.training:
-            self.start_update = batch["update"] + 1
-        return batch
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"update": self.start_update}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.start_update = int(state_dict["update"])
+    def move_to(self, device: torch.device) -> None:
+        self.views = self.views.to(device)
 
 
 class SphereScene(RadianceDataModule):

@@ -2,36 +2,26 @@
 
 A batch of pixels is {pixels: int64 [N], rgb: uint8 [N, 3], update: int}, one of whole frames {frames: int64 [F],
 rgb: uint8 [F, 3, H, W], update: int} and, where a mask hides something, visible: bool [F, 1, H, W], with rgb black
-elsewhere; of several processes each has its part. Batches come into being on the device
-where the video fits there, else on a thread of the host that is one ahead.
+elsewhere; of several processes each has its part.
 """
 
 from __future__ import annotations
 
-import torchvision_guard  # noqa: F401  (before Lightning, which imports torchvision)
-
-# isort: split
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
-from pytorch_lightning import LightningDataModule
-from torch import Tensor
 
 from datasets.acceptance_video import acceptance_video
+from datasets.endless import EndlessDataModule
 from datasets.masks import read_mask
-from datasets.memory import available_memory
 from datasets.single_signal import SingleSignal, open_video, read_signal
 from errors import InputError
 
-_SHARE = 0.25  # of a device's free memory that a video may take
 
-
-class SignalDataModule(LightningDataModule):
+class SignalDataModule(EndlessDataModule):
     """Endless batches of one video; a subclass says of which.
 
     Args:
@@ -42,7 +32,6 @@ class SignalDataModule(LightningDataModule):
     Attributes:
         signal: The video; there after ``setup``.
         whole_frames: What a batch holds; decided by what is fitted.
-        start_update: The update whose batch comes first; saved with the run.
     """
 
     signal: SingleSignal
@@ -52,7 +41,7 @@ class SignalDataModule(LightningDataModule):
         if batch_size < 1 or batch_frames < 1:
             raise InputError(f"batch_size, batch_frames: {batch_size}, {batch_frames}; give at least 1 of each")
         self.batch_size, self.batch_frames, self.seed = batch_size, batch_frames, seed
-        self.whole_frames, self.start_update = False, 0
+        self.whole_frames = False
 
     @abstractmethod
     def collect(self) -> SingleSignal:
@@ -63,14 +52,7 @@ class SignalDataModule(LightningDataModule):
             self.signal = self.collect()
 
     def part(self, update: int, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
-        """What one process sees of an update.
-
-        Args:
-            update: Which.
-            rank: Of the process.
-            world_size: Processes.
-        """
-        total = self.batch_frames if self.whole_frames else self.batch_size
+        _, total = self.shared
         share, first = total // world_size, total // world_size * rank
         if self.whole_frames:
             places = range(update * total + first, update * total + first + share)
@@ -83,87 +65,16 @@ class SignalDataModule(LightningDataModule):
         pixels = self.signal.pixel_numbers((self.seed, update), range(first, first + share))
         return {"pixels": pixels, "rgb": self.signal.pixels[pixels], "update": update}
 
-    def train_dataloader(self) -> Batches:
-        trainer = self.trainer
-        rank, world_size = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-        total = self.batch_frames if self.whole_frames else self.batch_size
-        if total % world_size:
-            name = "batch_frames" if self.whole_frames else "batch_size"
-            raise InputError(f"{name}: {total} cannot be shared equally by {world_size} processes: give a multiple")
-        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
-        fits = self._fits(device)
-        if fits:
-            self.signal.to(device)
-        return Batches(self, rank, world_size, ahead=not fits)
+    @property
+    def shared(self) -> tuple[str, int]:
+        return ("batch_frames", self.batch_frames) if self.whole_frames else ("batch_size", self.batch_size)
 
-    def _fits(self, device: torch.device) -> bool:
-        available = available_memory(device)
-        return device.type == "cpu" or (available is not None and self.signal.num_bytes <= _SHARE * available)
+    @property
+    def num_bytes(self) -> int:
+        return self.signal.num_bytes
 
-    # What Lightning's loops for `validate` and `test` run over: one empty batch. What is measured is up to the module.
-
-    def val_dataloader(self) -> Iterable[int]:
-        return range(1)
-
-    def test_dataloader(self) -> Iterable[int]:
-        return range(1)
-
-    def on_before_batch_transfer(self, batch: dict[str, Any] | int, dataloader_idx: int) -> dict[str, Any] | int:
-        # The position moves with the batches that are used, not with those that were fetched ahead.
-        if self.trainer is not None and self.trainer.training:
-            self.start_update = batch["update"] + 1
-        return batch
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"update": self.start_update}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.start_update = int(state_dict["update"])
-
-
-@runtime_checkable
-class Parts(Protocol):
-    """Data whose batches are functions of their number."""
-
-    start_update: int
-
-    def part(self, update: int, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
-        """What one process sees of an update."""
-        ...
-
-
-class Batches:
-    """The batches of all updates from where the data stand.
-
-    Args:
-        data: Where they come from.
-        rank: Of this process.
-        world_size: Processes.
-        ahead: Make the next one on a thread, in memory that is copied to a device quickly.
-    """
-
-    def __init__(self, data: Parts, rank: int, world_size: int, ahead: bool) -> None:
-        self.data, self.rank, self.world_size, self.ahead = data, rank, world_size, ahead
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        updates = count(self.data.start_update)
-        if not self.ahead:
-            yield from map(self._part, updates)
-            return
-        with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(self._pinned, next(updates))
-            for update in updates:
-                ready, coming = coming, thread.submit(self._pinned, update)
-                yield ready.result()
-
-    def _part(self, update: int) -> dict[str, Any]:
-        return self.data.part(update, self.rank, self.world_size)
-
-    def _pinned(self, update: int) -> dict[str, Any]:
-        part = self._part(update)
-        if not torch.cuda.is_available():
-            return part
-        return {name: value.pin_memory() if isinstance(value, Tensor) else value for name, value in part.items()}
+    def move_to(self, device: torch.device) -> None:
+        self.signal.to(device)
 
 
 class VideoSignal(SignalDataModule):

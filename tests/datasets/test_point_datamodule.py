@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.point_datamodule import Parts, Picture, PointDataModule, SampledSignal, SumOfSines, SyntheticPicture
+from datasets.point_datamodule import Picture, PointDataModule, SampledSignal, SumOfSines, SyntheticPicture
 from datasets.synthetic import waves_checker_disc
 from errors import InputError
 
@@ -42,13 +41,6 @@ def test_some_points_at_random_follow_seed_and_update() -> None:
     for different in (one.part(4), other.part(3)):
         assert not torch.equal(different["positions"], one.part(3)["positions"])
     assert set(one.part(0)["positions"][:, 0].tolist()) <= set(range(50))
-
-
-def test_batches_go_on_where_the_data_stand() -> None:
-    data = ready(SumOfSines(num_points=50, batch_size=4))
-    data.load_state_dict({"update": 7})
-    assert [batch["update"] for batch in islice(Parts(data, 0, 1), 3)] == [7, 8, 9]
-    assert data.state_dict() == {"update": 7}
 
 
 def test_files_are_read(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from PIL import Image
 
 from datasets.acceptance_video import acceptance_video
-from datasets.signal_datamodule import Batches, SyntheticSignal, VideoSignal
+from datasets.signal_datamodule import SyntheticSignal, VideoSignal
 from errors import InputError
 
 
@@ -45,16 +44,6 @@ def test_whole_frames_come_in_turn() -> None:
     data.whole_frames = True
     seen = torch.cat([data.part(update)["frames"] for update in range(5)])
     assert sorted(seen.tolist()) == sorted(2 * list(range(5)))
-
-
-@pytest.mark.parametrize("ahead", [False, True])
-def test_batches_begin_where_the_data_stand(ahead: bool) -> None:
-    data = made()
-    data.load_state_dict({"update": 11})
-    found = list(islice(Batches(data, 0, 1, ahead), 3))
-    assert [batch["update"] for batch in found] == [11, 12, 13]
-    assert all(torch.equal(batch["pixels"], data.part(batch["update"])["pixels"]) for batch in found)
-    assert data.state_dict() == {"update": 11}
 
 
 def test_wrong_settings_are_refused() -> None:
