@@ -126,7 +126,7 @@ class ViewLaw:
         patch = tuple(min(sides) for sides in zip(size, resolution, strict=True))
         start = tuple(int(p * (n - m + 1)) for p, n, m in zip(places[:2], size, patch, strict=True))
         stop = tuple(a + n for a, n in zip(start, patch, strict=True))
-        y, x = ((2 * p - 1) * self.shift for p in places[2:])
+        y, x = (float((2 * p - 1) * self.shift) for p in places[2:])
         return ClipView(size, (*start, *stop), (y, x))
 
 

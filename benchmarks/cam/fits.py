@@ -7,7 +7,8 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,18 @@ class Fit:
         return [line["updates"] for line in self.lines], [line[name] for line in self.lines]
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Only warnings of Lightning are said."""
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def fit(work: Path, name: str, config: str, changes: Mapping[str, Any]) -> Fit:
     """One run; what an earlier one finished is read instead.
 
@@ -58,10 +71,10 @@ def fit(work: Path, name: str, config: str, changes: Mapping[str, Any]) -> Fit:
         if folder.exists():
             shutil.rmtree(folder)  # a run that was stopped; it is begun again
         sys.argv[1:] = []  # what was meant for this program is no business of the other
-        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
         flags = [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in changes.items()]
         quiet = ["--trainer.logger=false", "--progress.line_seconds=1e9", "--trainer.accelerator=cpu"]
-        main(["fit", "--config", config, "--runs_dir", str(work), "--run_name", name, *quiet, *flags])
+        with _silence():
+            main(["fit", "--config", config, "--runs_dir", str(work), "--run_name", name, *quiet, *flags])
         mark.write_text(wanted)
     lines = (folder / "validation.jsonl").read_text().splitlines()
     return Fit([json.loads(line) for line in lines], folder)
