@@ -108,6 +108,40 @@ def written_with(path: str | Path, settings: Mapping[str, Any]) -> bool:
         return False  # something else lies there; whoever writes decides whether it may be replaced
 
 
+def is_complete(path: Path, settings: Mapping[str, Any], *, overwrite: bool, folders: bool = False) -> bool:
+    """Whether a result is there already, made with the same settings.
+
+    Args:
+        path: Where it belongs.
+        settings: As for `written_with`.
+        overwrite: Whether a file that was made otherwise may be replaced.
+        folders: Whether a folder of frames can be the result; then an empty one is not in the way.
+
+    Raises:
+        InputError: Something else is there that may not be replaced.
+    """
+    there = path.is_dir()
+    if (folders or not there) and written_with(path, settings):
+        return True
+    if there and not (folders and not path.suffix and not any(path.iterdir())):
+        raise InputError(f"out: {path}: is a folder that is there already: give another name, or remove it")
+    if path.exists() and not there and not overwrite:
+        raise InputError(
+            f"out: {path}: is there already, {_difference(path, settings)}: --overwrite replaces it, another --out "
+            "keeps it"
+        )
+    return False
+
+
+def _difference(path: Path, settings: Mapping[str, Any]) -> str:
+    """How what is there was made otherwise."""
+    try:
+        there = read_settings(path)
+    except InputError:
+        return "and does not say how it was made"
+    return f"made with another {next((key for key in settings if there.get(key) != settings[key]), 'command')}"
+
+
 def _settings_inside(path: Path) -> dict[str, Any] | None:
     """Settings in the file itself, of a folder in its first frame; comments that are something else do not count."""
     path = path / FIRST_FRAME if path.is_dir() else path

@@ -11,10 +11,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm import tqdm
 
+from datasets.settings import is_complete
 from errors import InputError
 from fields.coords import at_index, checked_window
 from fields.interface import can_blend_time, ranges
-from fields.playback.saving import find_place, is_complete, save, to_bytes
+from fields.playback.saving import find_place, save, to_bytes
 from fields.playback.source import FittedVideo, open_fitted
 from fields.playback.timing import Timing, choose_timing
 from fields.upscaling.memory import check_result
@@ -112,7 +113,7 @@ def render(ckpt: str, out: str, options: PlaybackOptions) -> None:
     path = find_place(out, timing.count)
     shown = choose_view(video, options)
     settings = _settings(video, timing, shown, options.crf)
-    complete = is_complete(path, settings, overwrite=options.overwrite)
+    complete = is_complete(path, settings, overwrite=options.overwrite, folders=True)
     if not complete:
         total = timing.count * shown.num_pixels
         with tqdm(total=total, unit="px", unit_scale=True, disable=None, desc=path.name) as progress:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from datasets.files import write_json
 from datasets.masks import read_mask
-from datasets.settings import read_settings
+from datasets.settings import is_complete, read_settings
 from datasets.single_signal import open_video
 from datasets.sources import Source
 from datasets.video_writer import exact_rate, write_image
@@ -30,7 +30,7 @@ from errors import InputError
 from fields.coords import centres
 from fields.fitting.pictures import GAIN, HIDDEN, sheet
 from fields.fitting.regions import per_frame
-from fields.playback.saving import find_place, is_complete, save, to_bytes
+from fields.playback.saving import find_place, save, to_bytes
 from fields.playback.source import FittedVideo, open_fitted
 from fields.reconstruction.psnr import psnr
 from fields.scale_scores import side_by_side
@@ -133,7 +133,7 @@ def _check_not_there(job: Job) -> None:
         checkpoint = read_settings(job.path).get("checkpoint")
     except InputError:
         checkpoint = None
-    is_complete(job.path, {**job.settings, "checkpoint": checkpoint}, overwrite=job.options.overwrite)
+    is_complete(job.path, {**job.settings, "checkpoint": checkpoint}, overwrite=job.options.overwrite, folders=True)
 
 
 def training_arguments(job: Job) -> list[str]:
@@ -185,7 +185,7 @@ def finish(job: Job) -> None:
             f"{fitted.path}: was fitted to {fitted.size[0]} frames, the video has {job.size[0]}: give a fit of all"
         )
     settings = {**job.settings, "checkpoint": {"sha256": fitted.checkpoint}}
-    if is_complete(job.path, settings, overwrite=job.options.overwrite):
+    if is_complete(job.path, settings, overwrite=job.options.overwrite, folders=True):
         print(f"{job.path}: complete already")
         return
     fps: Fraction = exact_rate(job.video.fps)

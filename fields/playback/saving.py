@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from datasets.settings import read_settings, written_with
 from datasets.video_writer import SUFFIXES, open_writer, write_image
 from errors import InputError
 from fields.upscaling.places import folder_for
@@ -38,33 +37,6 @@ def find_place(out: str, num_frames: int) -> Path:
     if suffix == ".png" and num_frames != 1:
         raise InputError(f"out: {path}: is one picture, and {num_frames} frames are asked for: {known}")
     return path
-
-
-def is_complete(path: Path, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
-    """Whether a result is there already, made with the same settings.
-
-    Raises:
-        InputError: Something else is there that may not be replaced.
-    """
-    if written_with(path, settings):
-        return True
-    if path.is_dir():
-        if path.suffix or any(path.iterdir()):
-            raise InputError(f"out: {path}: is a folder that is there already: give another name, or remove it")
-    elif path.exists() and not overwrite:
-        raise InputError(
-            f"out: {path}: is there already, {_difference(path, settings)}: --overwrite replaces it, another --out "
-            "keeps it"
-        )
-    return False
-
-
-def _difference(path: Path, settings: Mapping[str, Any]) -> str:
-    try:
-        there = read_settings(path)
-    except InputError:
-        return "and does not say how it was made"
-    return f"made with another {next((key for key in settings if there.get(key) != settings[key]), 'command')}"
 
 
 def to_bytes(values: Float[Tensor, "F 3 h w"]) -> UInt8[Tensor, "F 3 h w"]:

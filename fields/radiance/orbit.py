@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from datasets.cameras import around, focal_of
-from datasets.settings import written_with
+from datasets.settings import is_complete
 from datasets.video_writer import SUFFIXES, open_writer
 from errors import InputError
 from fields.codec.coding import read_any
@@ -217,10 +217,11 @@ def orbit(
     asked = dataclasses.asdict(tour) | {"size": list(pixels), "fps": fps, "crf": crf}
     settings = {"command": "orbit", "checkpoint": checkpoint, **asked}
     what = f"{tour.num_frames} frames of {pixels[1]}x{pixels[0]} pixels"
-    if written_with(path, settings):
+    if path.suffix and path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"out: {path}: give a name that ends in {', '.join(SUFFIXES)}, or a folder for png files")
+    if is_complete(path, settings, overwrite=overwrite, folders=True):
         print(f"{path}: {what} (complete already)")
         return
-    _check_place(path, overwrite=overwrite)
     chunk = CHUNK if where.type == "cpu" else _GPU_CHUNK
     with open_writer(path, fps, crf=crf, metadata=settings) as writer:
         frames = frames_of(field, scene, tour, pixels, chunk, where)
@@ -240,15 +241,3 @@ def _parse_size(text: str) -> tuple[int, int]:
     if not (1 <= width <= _MAX_SIDE and 1 <= height <= _MAX_SIDE):
         raise InputError(f"size: {text}: give width and height in pixels, such as 400x300, at most {_MAX_SIDE}")
     return height, width
-
-
-def _check_place(path: Path, *, overwrite: bool) -> None:
-    """Refuses, before anything is rendered, a name at which something else is."""
-    if path.suffix and path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"out: {path}: give a name that ends in {', '.join(SUFFIXES)}, or a folder for png files")
-    if path.is_dir() and any(path.iterdir()):
-        raise InputError(f"out: {path}: is a folder that holds something: give another name, or remove it")
-    if path.is_file() and not overwrite:
-        raise InputError(
-            f"out: {path}: is there already, made with other settings: --overwrite replaces it, another --out keeps it"
-        )

@@ -12,13 +12,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from datasets.settings import is_complete
 from errors import InputError
 from fields.upscaling import pictures, videos
 from fields.upscaling.frames import Advance, enlarge
 from fields.upscaling.memory import check_result, choose_cut
 from fields.upscaling.models import Model, open_model
 from fields.upscaling.pictures import read_picture
-from fields.upscaling.places import find_places, find_sources, folder_for, is_complete, is_video
+from fields.upscaling.places import find_places, find_sources, folder_for, is_video
 from fields.upscaling.saving import check_format, write_picture
 from fields.upscaling.tiling import Cut
 from fields.upscaling.videos import MULTIPLE, choose_quality, write_video

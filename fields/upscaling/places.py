@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from natsort import natsorted
 
-from datasets.settings import read_settings, written_with
 from errors import InputError
 from fields.upscaling import pictures, saving, videos
 
@@ -67,32 +65,6 @@ def _name(source: Path) -> str:
     """The source's name, with an end under which results are written."""
     saved, other = (videos.SAVED, ".mp4") if is_video(source) else (saving.SAVED, ".png")
     return source.name if source.suffix.lower() in saved else f"{source.stem}{other}"
-
-
-def is_complete(path: Path, settings: Mapping[str, Any], *, overwrite: bool) -> bool:
-    """Whether a result is there already, made with the same settings.
-
-    Raises:
-        InputError: Something else is there that may not be replaced.
-    """
-    if path.is_dir():
-        raise InputError(f"out: {path}: is a folder that is there already: give another name, or remove it")
-    if written_with(path, settings):
-        return True
-    if path.exists() and not overwrite:
-        raise InputError(
-            f"out: {path}: is there already, {_difference(path, settings)}: --overwrite replaces it, another --out "
-            "keeps it"
-        )
-    return False
-
-
-def _difference(path: Path, settings: Mapping[str, Any]) -> str:
-    try:
-        there = read_settings(path)
-    except InputError:
-        return "and does not say how it was made"
-    return f"made with another {next((key for key in settings if there.get(key) != settings[key]), 'command')}"
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datasets.settings import read_settings, settings_path, settings_text, written_with
+from datasets.files import write_json
+from datasets.settings import is_complete, read_settings, settings_path, settings_text, written_with
 from errors import InputError
 from tests.datasets.written import NAMES, write
 
@@ -139,3 +140,27 @@ def test_settings_are_plain_values(tmp_path: Path) -> None:
     values: dict[str, Any] = {"path": tmp_path}
     with pytest.raises(TypeError, match="not JSON serializable"):
         settings_text(tmp_path / "a.mp4", values)
+
+
+def test_what_is_there_is_kept_unless_it_may_go(tmp_path: Path) -> None:
+    settings = {"command": "upscale", "size": [4, 4]}
+    path = tmp_path / "a.bmp"
+    assert not is_complete(path, settings, overwrite=False)
+    path.touch()
+    with pytest.raises(InputError, match="and does not say how it was made: --overwrite replaces it"):
+        is_complete(path, settings, overwrite=False)
+    assert not is_complete(path, settings, overwrite=True)
+    write_json(tmp_path / "a.bmp.json", settings)
+    assert is_complete(path, settings, overwrite=False) and is_complete(path, settings, overwrite=True)
+    with pytest.raises(InputError, match="made with another size"):
+        is_complete(path, {**settings, "size": [8, 8]}, overwrite=False)
+
+
+def test_folders_are_results_only_where_they_can_be(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    with pytest.raises(InputError, match="is a folder that is there already"):
+        is_complete(tmp_path / "frames", SETTINGS, overwrite=True)
+    assert not is_complete(tmp_path / "frames", SETTINGS, overwrite=False, folders=True)
+    (tmp_path / "frames" / "note.txt").touch()
+    with pytest.raises(InputError, match="is a folder that is there already"):
+        is_complete(tmp_path / "frames", SETTINGS, overwrite=True, folders=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from datasets.settings import read_settings
+from datasets.settings import is_complete, read_settings
 from errors import InputError
-from fields.playback.saving import find_place, is_complete, save, to_bytes
+from fields.playback.saving import find_place, save, to_bytes
 
 FRAMES = torch.arange(5 * 3 * 4 * 6).reshape(5, 3, 4, 6).to(torch.uint8)
 
@@ -30,13 +30,13 @@ def test_other_names_are_refused(name: str) -> None:
 def test_frames_are_kept_with_their_settings(tmp_path: Path) -> None:
     for name in ("a.npy", "b/a.mp4", "folder", "one.png"):
         path = find_place(str(tmp_path / name), 1 if name == "one.png" else 5)
-        assert not is_complete(path, {"a": 1}, overwrite=False)
+        assert not is_complete(path, {"a": 1}, overwrite=False, folders=True)
         save(path, iter([FRAMES[:3], FRAMES[3:]]), Fraction(25), None, {"a": 1})
         assert read_settings(path) == {"a": 1}
-        assert is_complete(path, {"a": 1}, overwrite=False)
+        assert is_complete(path, {"a": 1}, overwrite=False, folders=True)
         with pytest.raises(InputError, match="already"):
-            is_complete(path, {"a": 2}, overwrite=False)
-        assert name == "folder" or not is_complete(path, {"a": 2}, overwrite=True)
+            is_complete(path, {"a": 2}, overwrite=False, folders=True)
+        assert name == "folder" or not is_complete(path, {"a": 2}, overwrite=True, folders=True)
     assert np.array_equal(np.load(tmp_path / "a.npy"), FRAMES.permute(0, 2, 3, 1).numpy())
 
 

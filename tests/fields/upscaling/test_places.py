@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datasets.files import write_json
 from errors import InputError
-from fields.upscaling.places import find_places, find_sources, folder_for, is_complete, is_video
+from fields.upscaling.places import find_places, find_sources, folder_for, is_video
 
 
 def files(folder: Path, *names: str) -> list[Path]:
@@ -44,20 +43,6 @@ def test_a_source_is_never_written_over_by_whatever_way(tmp_path: Path) -> None:
     for out in (tmp_path / "in", source, tmp_path / "link", tmp_path / "in" / ".." / "in"):
         with pytest.raises(InputError, match="is what shall be upscaled"):
             find_places([source], out, one_file=True)
-
-
-def test_what_is_there_is_kept_unless_it_may_go(tmp_path: Path) -> None:
-    settings = {"command": "upscale", "size": [4, 4]}
-    path = tmp_path / "a.bmp"
-    assert not is_complete(path, settings, overwrite=False)
-    path.touch()
-    with pytest.raises(InputError, match="and does not say how it was made: --overwrite replaces it"):
-        is_complete(path, settings, overwrite=False)
-    assert not is_complete(path, settings, overwrite=True)
-    write_json(tmp_path / "a.bmp.json", settings)
-    assert is_complete(path, settings, overwrite=False) and is_complete(path, settings, overwrite=True)
-    with pytest.raises(InputError, match="made with another size"):
-        is_complete(path, {**settings, "size": [8, 8]}, overwrite=False)
 
 
 def test_folders_that_stay_empty_go_again(tmp_path: Path) -> None:
