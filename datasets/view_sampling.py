@@ -49,11 +49,6 @@ class ClipView:
         """The whole frame."""
         return ClipView(size, (0, 0, *size))
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is the whole frame, in its place."""
-        return self == ClipView.whole(self.size)
-
     def native(self, resolution: tuple[int, int]) -> bool:
         """Whether it is the whole frame at the resolution of the model."""
         return self == ClipView.whole(resolution)

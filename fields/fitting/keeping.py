@@ -1,4 +1,4 @@
-"""Where measurements of a fit are kept: a line in the run folder, curves and pictures in TensorBoard."""
+"""How measurements of a fit are said and kept: lines in the log and the run folder, curves and pictures."""
 
 from __future__ import annotations
 
@@ -15,6 +15,30 @@ from torch import nn
 from datasets.files import atomic_path
 
 RESULTS, SAMPLES = "validation.jsonl", "samples"
+
+
+class Stopped(Exception):
+    """Somebody wants the run to end, while it is measured."""
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """At most ``count`` whole numbers below ``total``, spread evenly from the first to the last."""
+    return np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist()
+
+
+def words(line: Mapping[str, Any], of: str) -> str:
+    """A measurement with means and spreads in a line, for the log.
+
+    Args:
+        line: Plain values.
+        of: What was measured: the key of its number.
+    """
+    parts = [f"update {line['updates']}:"]
+    for name, value in line.items():
+        if isinstance(value, dict):
+            numbers = [f"{n:.4g}" if isinstance(n, float) else str(n) for n in (value["mean"], value["std"])]
+            parts.append(f"{name} {' +- '.join(numbers)}")
+    return "  ".join([*parts, f"({line[of]} {of})"])
 
 
 def add_line(folder: Path, line: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from datasets.views import Views, unit_range
-from fields.fitting.keeping import add_line, add_picture, add_scalars, size_of
+from fields.fitting.keeping import Stopped, add_line, add_picture, add_scalars, evenly, size_of, words
 from fields.fitting.pictures import compared, sheet
 from fields.radiance.camera import RadianceField, render
 from fields.radiance.rays import View
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 _ROWS = 4  # views that are shown
 _SIDE = 256  # of a shown one
 _AT_LEAST = 128  # pixels of its longer side
-
-
-class _Stopped(Exception):
-    """Somebody wants the run to end."""
 
 
 def shaded(
@@ -93,15 +89,15 @@ class RadianceRecord:
             complete: Measure all views, LPIPS too where its weights are there; else some, by what is quick.
         """
         views = fitting.data.test_views
-        count = len(views) if complete else min(self.num_while_training, len(views))
-        numbers = [round(n) for n in np.linspace(0, len(views) - 1, count).tolist()]
+        count = len(views) if complete else self.num_while_training
+        numbers = evenly(len(views), count)
         names = ["psnr", "ssim", "lpips"] if complete else ["psnr", "ssim"]
         measures, missing = open_measures(names, Needs(lpips_weights=self.lpips_weights, device=str(fitting.device)))
         shown: list[Any] = []
         hits: dict[str, list[float]] = {}
         try:
             found = report.compare(views.name, self._pairs(fitting, numbers, shown, hits), measures)
-        except _Stopped:
+        except Stopped:
             return None
         own = {name: np.array(values) for name, values in hits.items()}
         line = {"updates": fitting.updates, "views": len(numbers), "returns": fitting.guard.restores}
@@ -114,17 +110,17 @@ class RadianceRecord:
                 said = report.as_report([found], measures, missing, about)
                 said["hit_pixels"] = {name: values.tolist() for name, values in own.items()}
                 files.save(Path(fitting.trainer.default_root_dir), said, pictures.draw([found]))
-        return _words(line)
+        return words(line, "views")
 
     def _pairs(
         self, fitting: RadianceFitting, numbers: Sequence[int], shown: list[Any], hits: dict[str, list[float]]
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Rendered views and true ones, one by one; notes pictures, and what only hit pixels tell."""
         views, device = fitting.data.test_views, fitting.device
-        chosen = set(np.linspace(0, len(numbers) - 1, min(_ROWS, len(numbers))).round().astype(int).tolist())
+        chosen = set(evenly(len(numbers), _ROWS))
         for place, number in enumerate(numbers):
             if fitting.asked_to_stop():
-                raise _Stopped
+                raise Stopped
             seen = self.look(fitting.model, views, number, device)
             rgb, depth = seen.rgb.float().clamp(0, 1), seen.depth.float()
             target = unit_range(views.rgb[number]).to(device)
@@ -163,13 +159,3 @@ def _mean_and_spread(values: np.ndarray) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     mean = float(finite.mean()) if len(finite) else math.nan
     return {"mean": report.plain(mean), "std": float(finite.std(ddof=1)) if len(finite) > 1 else None}
-
-
-def _words(line: dict[str, Any]) -> str:
-    """A measurement in a line, for the log."""
-    parts = [f"update {line['updates']}:"]
-    for name, value in line.items():
-        if isinstance(value, dict):
-            numbers = [f"{n:.4g}" if isinstance(n, float) else str(n) for n in (value["mean"], value["std"])]
-            parts.append(f"{name} {' +- '.join(numbers)}")
-    return "  ".join([*parts, f"({line['views']} views)"])

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from datasets.files import atomic_path, write_json
-from fields.fitting.keeping import SAMPLES, add_line, size_of
+from fields.fitting.keeping import SAMPLES, Stopped, add_line, evenly, size_of, words
 from fields.fitting.pictures import add_moving, compared, moving, sheet
 from fields.fitting.regions import Regions, draw
 from fields.reconstruction import files, frames, pictures, report
@@ -29,10 +29,6 @@ REGIONS = "regions.json"
 _TOGETHER = 2**21  # pixels of frames that are measured together
 _ROWS, _MOVING = 3, 48  # frames that are shown
 _SIDE = 256  # of a moving one
-
-
-class _Stopped(Exception):
-    """Somebody wants the run to end."""
 
 
 class FitRecord:
@@ -56,13 +52,13 @@ class FitRecord:
             asked_to_stop: Whether to give up.
         """
         total = fitting.data.signal.size[0]
-        count = total if all_frames else min(self.num_while_training, total)
-        numbers = [round(n) for n in np.linspace(0, total - 1, count).tolist()]
+        count = total if all_frames else self.num_while_training
+        numbers = evenly(total, count)
         shown: dict[int, Any] = {}
         regions = None if fitting.data.signal.visible is None else Regions(fitting.data.signal)
         try:
             found, measures, missing = self.measure(fitting, numbers, all_frames, shown, asked_to_stop, regions)
-        except _Stopped:
+        except Stopped:
             return None
         counts = {"updates": fitting.updates, "frames": len(numbers), "returns": fitting.guard.restores}
         counts |= size_of(fitting.model)
@@ -74,7 +70,7 @@ class FitRecord:
             self._keep(fitting, line, shown)
             if all_frames:
                 self._keep_all(fitting, found, measures, missing, regions)
-        return _words(line)
+        return words(line, "frames")
 
     def _keep_all(
         self,
@@ -127,10 +123,10 @@ class FitRecord:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         signal, device = fitting.data.signal, fitting.device
         together = max(1, _TOGETHER // (signal.size[1] * signal.size[2]))
-        chosen = set(np.linspace(0, len(numbers) - 1, min(_MOVING, len(numbers))).round().astype(int).tolist())
+        chosen = set(evenly(len(numbers), _MOVING))
         for start in range(0, len(numbers), together):
             if asked_to_stop():
-                raise _Stopped
+                raise Stopped
             part = list(numbers[start : start + together])
             result = frames.from_symmetric(draw(fitting.model, signal, part, self.chunk, device).float())
             target = frames.from_bytes(signal.frames(part)).to(device)
@@ -145,7 +141,7 @@ class FitRecord:
         folder, step = Path(fitting.trainer.default_root_dir), fitting.updates
         add_line(folder, line)
         in_order = [shown[place] for place in sorted(shown)]
-        places = dict.fromkeys(np.linspace(0, len(in_order) - 1, _ROWS).round().astype(int).tolist())
+        places = evenly(len(in_order), _ROWS)
         still, gif = sheet([in_order[place] for place in places]), moving(in_order, fitting.data.signal.fps)
         with atomic_path(folder / SAMPLES / f"fit_{step:07d}.png") as temporary:
             Image.fromarray(still).save(temporary, "PNG")
@@ -169,13 +165,3 @@ def _figures(found: report.Reconstruction) -> dict[str, dict[str, Any]]:
     if found.num_exact:
         figures["psnr"]["exact_frames"] = found.num_exact
     return figures
-
-
-def _words(line: dict[str, Any]) -> str:
-    """A measurement in a line, for the log."""
-    parts = [f"update {line['updates']}:"]
-    for name, value in line.items():
-        if isinstance(value, dict):
-            numbers = [f"{n:.4g}" if isinstance(n, float) else str(n) for n in (value["mean"], value["std"])]
-            parts.append(f"{name} {' +- '.join(numbers)}")
-    return "  ".join([*parts, f"({line['frames']} frames)"])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fields.coord_grid import CoordGrid
-from fields.fitting.keeping import add_line, add_scalars, size_of
+from fields.fitting.keeping import add_line, add_scalars, evenly, size_of
 from fields.quantisers import TanhFloor
 from fields.radiance.mipnerf import MipNeRF
 
@@ -42,3 +42,7 @@ def test_a_quantised_mip_nerf_takes_the_published_space() -> None:
     biases = 9 * 256 + 1 + 128 + 3  # which are not quantised
     assert sizes[0] == {"parameters": 613_220, "bits": 613_220 * 32}
     assert sizes[1] == {"parameters": 613_220, "bits": (613_220 - biases) * 8 + biases * 32}
+
+
+def test_numbers_are_spread_from_the_first_to_the_last() -> None:
+    assert evenly(9, 3) == [0, 4, 8] and evenly(2, 5) == [0, 1] and evenly(7, 1) == [0]
