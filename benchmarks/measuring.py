@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -73,6 +73,43 @@ def measure(call: Callable[[], object], device: torch.device, *, repeats: int) -
         wall.append(time.perf_counter() - start[0])
         cpu.append(time.process_time() - start[1])
     return Timing(statistics.median(wall), statistics.median(cpu), counter.total / 1e9)
+
+
+def device_seconds(call: Callable[[], object], device: torch.device) -> float:
+    """One call: seconds of a GPU between two events, or process-CPU seconds, all threads together."""
+    if device.type != "cuda":
+        start = time.process_time()
+        call()
+        return time.process_time() - start
+    with torch.cuda.device(device):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        call()
+        end.record()
+        end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
+def interleaved(
+    calls: Mapping[str, Callable[[], object]], device: torch.device, *, rounds: int
+) -> dict[str, list[float]]:
+    """`device_seconds` of calls that take turns, so that what else the machine does meets all of them alike.
+
+    Args:
+        calls: By name; each has run before.
+        device: Where they run.
+        rounds: How often each runs; every round begins with another one.
+
+    Returns:
+        Seconds by name, one for each round.
+    """
+    names = list(calls)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            seconds[name].append(device_seconds(calls[name], device))
+    return seconds
 
 
 def measure_product(device: torch.device, *, side: int = PRODUCT_SIDE) -> Timing:

@@ -37,3 +37,12 @@ def test_median_of_the_calls_and_one_to_warm_up() -> None:
 
 def test_matrix_product_counts_its_multiply_adds() -> None:
     assert measuring.measure_product(torch.device("cpu"), side=64).multiply_adds == pytest.approx(64**3 / 1e9)
+
+
+def test_interleaved_calls_take_turns_and_each_round_begins_with_another() -> None:
+    order: list[str] = []
+    calls = {name: lambda name=name: order.append(name) for name in "abc"}
+    found = measuring.interleaved(calls, torch.device("cpu"), rounds=4)
+    assert "".join(order) == "abc" + "bca" + "cab" + "abc"
+    assert {name: len(seconds) for name, seconds in found.items()} == {"a": 4, "b": 4, "c": 4}
+    assert all(second >= 0 for seconds in found.values() for second in seconds)
