@@ -1,4 +1,4 @@
-"""All benchmarks of a GPU, one after the other, as one JSON: training step, roofline, sampling, loader, memory, tests.
+"""All benchmarks of a GPU, one after the other, as one JSON: training step, roofline, sampling, loader, ideas and more.
 
     bash benchmarks/run_gpu.sh --out out/gpu.json
 
@@ -61,6 +61,7 @@ def parts(tiny: bool) -> list[Part]:
     table = ("[32]", "[4]", "[1]") if tiny else ("[64,128,256,512]", "[16]", "[1,4]")
     flags = [word for pair in zip(("--resolutions", "--batches", "--parts"), table, strict=True) for word in pair]
     narrow = ("--channel_base", "256") if tiny else ()
+    found.append(_ideas(tiny))
     found.append(Part("memory_table", ("benchmarks/memory_table.py", *flags, *_PRECISION, *narrow), 150))
     which = ("tests/benchmarks/test_measuring.py",) if tiny else ("-m", "gpu")
     found.append(Part("gpu_tests", ("-m", "pytest", "-q", "-p", "no:cacheprovider", *which), 120, json=False))
@@ -81,6 +82,12 @@ def _roofline(resolution: int, batch: int) -> Part:
     sizes = ("--resolution", str(resolution), "--batch", str(batch))
     narrow = ("--channel_base", "256", "--which", "phases", "--repeats", "1") if resolution == 32 else ()
     return Part("roofline", ("benchmarks/roofline.py", *sizes, *_PRECISION, *narrow), 90)
+
+
+def _ideas(tiny: bool) -> Part:
+    at = ("--resolution", "16", "--channel_base", "128", "--rounds", "1") if tiny else ("--resolution", "256")
+    full = () if tiny else ("--videos", "16", "--rounds", "20")
+    return Part("ideas", ("benchmarks/ideas.py", *at, *full, *_PRECISION), 60)
 
 
 def _sampling(resolution: int) -> Part:
