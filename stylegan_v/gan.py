@@ -31,6 +31,7 @@ from errors import InputError
 from stylegan_v import losses, schedules, steps
 from stylegan_v.agreement import check_agreement, check_split, check_trainer, check_views
 from stylegan_v.augment import AdaptiveProbability, AugmentPipe
+from stylegan_v.compiling import differentiated_twice
 from stylegan_v.distributed import average_over_ranks, num_ranks, summed_over_ranks
 from stylegan_v.multi_scale import MultiScale
 from stylegan_v.networks import Discriminator, Generator
@@ -112,6 +113,7 @@ class VideoGAN(LightningModule):
         self.started_from: Table | None = None  # what became of the source's tensors, where this start read them
         self.past_clips: int | None = 0  # clips seen by the weights that the run started from; None: not known
         self.guard = steps.DivergenceGuard(max_bad_updates)
+        self.keeps_gradients = False  # in the same memory for the whole run, as replayed CUDA graphs need it
         self.finite: dict[str, Tensor] = {}  # whether the steps of this update were taken, by phase
         self.latest: dict[str, Tensor] = {}  # what was last measured, by name
 
@@ -183,7 +185,8 @@ class VideoGAN(LightningModule):
         with self.step("r1", self.optimizers()[1]) as means:
             for real in reals:
                 real = replace(real, clip=real.clip.detach().requires_grad_())
-                logits = self.judge(real, "r1")
+                with differentiated_twice():
+                    logits = self.judge(real, "r1")
                 with self.without_autocast():
                     penalty = losses.r1_penalty(logits, real.clip, real.shares)
                 self.backpropagate(penalty * (self.gamma / 2 * self.r1_every / len(reals)))
@@ -215,7 +218,9 @@ class VideoGAN(LightningModule):
         parameters nor running means move.
         """
         means = steps.Means(self.num_micro_batches)
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=not self.keeps_gradients)
+        if self.keeps_gradients:
+            steps.gradients_of(optimizer.optimizer)
         with self.toggled_optimizer(optimizer):
             yield means
         gradients = steps.gradients_of(optimizer.optimizer)
@@ -265,7 +270,8 @@ class VideoGAN(LightningModule):
 
     def path_lengths(self, numbers: list[int]) -> Float[Tensor, " B"]:
         """Path lengths of generated clips; calling it again draws the same clips."""
-        fake, ws = self.generate(numbers, "path_length")
+        with differentiated_twice():
+            fake, ws = self.generate(numbers, "path_length")
         noise = self.random("path_length/noise", numbers).normal("noise", *fake.clip.shape[1:])
         with self.without_autocast():
             return losses.path_lengths(fake.clip, ws, noise)

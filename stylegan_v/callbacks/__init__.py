@@ -1,6 +1,7 @@
 """What happens beside training: checkpoints, scores, progress, throughput, cost, samples, the end on Ctrl-C."""
 
 from stylegan_v.callbacks.checkpointing import Checkpointing
+from stylegan_v.callbacks.compilation import CompileNetworks
 from stylegan_v.callbacks.cost import CostReport
 from stylegan_v.callbacks.evaluation import Evaluation
 from stylegan_v.callbacks.interrupts import GracefulStop
@@ -12,6 +13,7 @@ from stylegan_v.callbacks.throughput import Throughput
 
 __all__ = [
     "Checkpointing",
+    "CompileNetworks",
     "CostReport",
     "Evaluation",
     "GracefulStop",

@@ -253,24 +253,43 @@ class SynthesisNetwork(nn.Module):
         random: RandomSource | None = None,
     ) -> Float[Tensor, "N 3 H W"] | Canvas:
         """Frames, folded; with a decoder, what it looks at. Arguments as `forward`."""
+        noise_mode = noise_mode or ("random" if self.training else "const")
+        random = random or GlobalRandom(len(motion_v), motion_v.device)
+        noises = {
+            name: [
+                self._noise(f"{name}/{i}", conv, motion_v.shape, noise_mode, random)
+                for i, conv in enumerate(block.convs)
+            ]
+            for name, block in self.blocks.items()
+        }
+        rgb, features, style = self.backbone(ws, motion_v, noises)
+        if self.decoder is None:
+            return rgb
+        return self.decoder(features, rgb, style, rearrange(motion_v[:, :, : self.motion.out_dim], "b t v -> (b t) v"))
+
+    def backbone(
+        self, ws: Float[Tensor, "B L D"], motion_v: Float[Tensor, "B T VA"], noises: dict[str, list[Tensor | None]]
+    ) -> tuple[Float[Tensor, "N 3 H W"], Tensor | None, Float[Tensor, "M E"]]:
+        """All blocks, a function of its arguments alone: it draws nothing and asks nothing of its values.
+
+        Args:
+            ws: Styles.
+            motion_v: Time embeddings, and what follows them.
+            noises: Of the convolutions, by blocks; see `_noise`.
+
+        Returns:
+            Frames; the features that the decoder reads, if there is one; and the last style, which it takes.
+        """
         modulations, motion_v = self._modulations(ws, motion_v)
         x, ws = self._enter(ws, motion_v)
 
         # Each block takes its convolutions' styles and shares the next one with the block after it.
         rgb, features, taken = None, None, 0
-        noise_mode = noise_mode or ("random" if self.training else "const")
-        random = random or GlobalRandom(len(motion_v), motion_v.device)
         for name, block in self.blocks.items():
-            noises = [
-                self._noise(f"{name}/{i}", conv, motion_v.shape, noise_mode, random)
-                for i, conv in enumerate(block.convs)
-            ]
-            x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises, modulations[name])
+            x, rgb = block(x, rgb, ws[:, taken : taken + len(block.convs) + 1], noises[name], modulations[name])
             features = x if name == self.tapped else features
             taken += len(block.convs)
-        if self.decoder is None:
-            return center_crop(rgb, self.resolution)
-        return self.decoder(features, rgb, ws[:, -1], rearrange(motion_v, "b t v -> (b t) v"))
+        return center_crop(rgb, self.resolution) if self.decoder is None else rgb, features, ws[:, -1]
 
     def _native(self, frames: Float[Tensor, "N 3 H W"], views: list[View]) -> Float[Tensor, "N 3 H W"]:
         if not all(view.native(self.resolution) for view in views):
