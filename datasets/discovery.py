@@ -116,19 +116,23 @@ def source_of(root: Path, name: str, kind: str, facts: VideoFacts) -> Source:
     """The source for a video of an index."""
     if kind == "video":
         return VideoFile(root / name, facts)
-    return _image_of(root, name, kind) if kind in ("image", "zip_image") else _frames_of(root, name, kind, facts.fps)
+    if kind in ("image", "zip_image"):
+        return _image_of(root, name, kind)
+    return _frames_of(root, name, kind, facts.fps, (facts.height, facts.width))
 
 
 def _image_of(root: Path, name: str, kind: str) -> ImageFile | ImageInZip:
     return ImageFile(root / name) if kind == "image" else ImageInZip(root, name)
 
 
-def _frames_of(root: Path, name: str, kind: str, fps: float) -> FrameFolder | FrameZip | FrameStore:
+def _frames_of(
+    root: Path, name: str, kind: str, fps: float, size: tuple[int, int] | None = None
+) -> FrameFolder | FrameZip | FrameStore:
     match kind:
         case "folder":
-            return FrameFolder(root / name, fps)
+            return FrameFolder(root / name, fps, size)
         case "zip":
-            return FrameZip(root, name, fps)
+            return FrameZip(root, name, fps, size)
         case "store":
             return FrameStore(root / f"{name}{STORE_SUFFIX}", fps)
     raise InputError(f"{name}: unknown kind of video {kind!r}; scan {root} again")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from datasets.video_facts import UnreadableVideo
@@ -33,6 +34,7 @@ class _PyAVReader:
         self._size: tuple[int, int] | None = None
         self._current: VideoFrame | None = None
         self._said_damaged = False
+        self._reformatter = VideoReformatter()
         self._rewind()
 
     def _rewind(self) -> None:
@@ -52,7 +54,7 @@ class _PyAVReader:
             self._said_damaged = True
             logger.warning("%s: damaged: frame %d cannot be decoded, a neighbour stands in", self._path, index)
         self._size = self._size or (frame.height, frame.width)
-        return upright(frame, self._size)
+        return upright(frame, self._size, self._reformatter)
 
 
 class SeekingReader(_PyAVReader):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 DEFAULT_FPS = 25.0
 MAX_FRAME_BYTES = 2**26
+_ORIENTATION, _UPRIGHT = 0x0112, 1  # the EXIF tag, and its value where nothing has to be turned
 
 _open_zips: OpenFiles[ZipFrames] = OpenFiles(capacity=4)
 
@@ -71,10 +72,13 @@ def decode_image(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
+            image.load()
+            # Pillow copies what is upright and in colour already; most frames are.
+            turned = image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT
+            upright = ImageOps.exif_transpose(image) if turned else image
             if upright.mode.startswith("I"):  # 16 bits; a plain conversion would clip them to white
                 return np.repeat((np.asarray(upright) // 257).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
-            return np.asarray(upright.convert("RGB"))
+            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
     except UnidentifiedImageError as error:  # whose own words name an object in memory
         raise OSError("no image of a known kind") from error
     except (Image.DecompressionBombError, SyntaxError, ValueError, EOFError) as error:
@@ -87,12 +91,13 @@ class Frames(ABC):
     Args:
         name: For messages.
         fps: Frames per second; images do not say.
+        size: Height and width of the first frame, where they are known: saves decoding it to learn them.
     """
 
-    def __init__(self, name: str, fps: float) -> None:
+    def __init__(self, name: str, fps: float, size: tuple[int, int] | None = None) -> None:
         self.name = name
         self.fps = fps
-        self._size: tuple[int, int] | None = None
+        self._size = size
         self._said_damaged = False
 
     @abstractmethod
@@ -121,7 +126,7 @@ class Frames(ABC):
 
     def _fitting_frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         frame = self._whole_frame(index)
-        if index == 0:
+        if index == 0 and self._size is None:
             self._size = frame.shape[:2]
         height, width = self.size
         if frame.shape[:2] == (height, width):
@@ -131,7 +136,7 @@ class Frames(ABC):
 
     def _whole_frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """The frame, or the nearest one that can be decoded."""
-        for neighbour in sorted(range(len(self)), key=lambda i: (abs(i - index), i)):
+        for neighbour in by_distance(index, len(self)):
             try:
                 return decode_image(self.data(neighbour))
             except OSError as error:
@@ -150,10 +155,11 @@ class FrameFolder(Frames):
     Args:
         path: The folder; of its files, the images count.
         fps: Frames per second.
+        size: Height and width of the first frame, where they are known.
     """
 
-    def __init__(self, path: str | Path, fps: float = DEFAULT_FPS) -> None:
-        super().__init__(str(path), fps)
+    def __init__(self, path: str | Path, fps: float = DEFAULT_FPS, size: tuple[int, int] | None = None) -> None:
+        super().__init__(str(path), fps, size)
         self.path = Path(path)
         self._files: list[str] | None = None
 
@@ -183,10 +189,13 @@ class FrameZip(Frames):
         path: The zip, with or without entries for its folders.
         prefix: The folder inside, "." for the top.
         fps: Frames per second.
+        size: Height and width of the first frame, where they are known.
     """
 
-    def __init__(self, path: str | Path, prefix: str = ".", fps: float = DEFAULT_FPS) -> None:
-        super().__init__(f"{path}/{prefix}", fps)
+    def __init__(
+        self, path: str | Path, prefix: str = ".", fps: float = DEFAULT_FPS, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(f"{path}/{prefix}", fps, size)
         self.path, self.prefix = Path(path), prefix
 
     def __len__(self) -> int:
@@ -243,6 +252,13 @@ class FrameStore:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_map": None}
+
+
+def by_distance(index: int, length: int) -> Iterator[int]:
+    """The numbers below ``length``, those nearest to ``index`` first, of two as near the lower one."""
+    yield index
+    for distance in range(1, length):
+        yield from (i for i in (index - distance, index + distance) if 0 <= i < length)
 
 
 def open_zip(path: Path) -> ZipFrames:

@@ -97,8 +97,12 @@ def as_clip(frames: Sequence[UInt8[np.ndarray, "H W 3"]], size: tuple[int, int])
     """Frames of one size as a clip; of no frames, an empty one."""
     if not frames:
         return torch.empty((0, 3, *size), dtype=torch.uint8)
-    # By numpy: torch would set all cores to work on copies of a few kilobytes.
-    return torch.from_numpy(np.stack([frame.transpose(2, 0, 1) for frame in frames]))
+    # By numpy: torch would set all cores to work on copies of a few kilobytes. Into place: a stack of turned views
+    # keeps the order of their bytes, and would be copied once more.
+    clip = np.empty((len(frames), 3, *size), dtype=np.uint8)
+    for place, frame in zip(clip, frames, strict=True):
+        np.copyto(place, frame.transpose(2, 0, 1))
+    return torch.from_numpy(clip)
 
 
 def check_times(times: Sequence[int], length: int, name: str | Path) -> list[int]:

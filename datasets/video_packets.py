@@ -17,6 +17,7 @@ import av.error
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import Int64, UInt8
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 # Containers that hold the video themselves; play lists, which would make the library open other files, are left out.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,h264,hevc,m4v,mxf"
+# PyAV from 17 on would start a thread per core for every frame; earlier ones have no such argument, nor such threads.
+_ONE_THREAD = {"threads": 1} if "threads" in (VideoReformatter.reformat.__doc__ or "") else {}
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 
 
@@ -125,13 +128,17 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
         yield from frames
 
 
-def upright(frame: VideoFrame, size: tuple[int, int] | None = None) -> UInt8[np.ndarray, "H W 3"]:
+def upright(
+    frame: VideoFrame, size: tuple[int, int] | None = None, reformatter: VideoReformatter | None = None
+) -> UInt8[np.ndarray, "H W 3"]:
     """RGB pixels of a frame, turned as its metadata asks.
 
     Args:
         frame: A decoded frame.
         size: Height and width before turning; None: those of the frame. Another size is scaled to it.
+        reformatter: Kept between the frames of a video, which saves setting it up for each.
     """
     height, width = size or (frame.height, frame.width)
-    pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    reformatter = reformatter or VideoReformatter()
+    pixels = reformatter.reformat(frame, width=width, height=height, format="rgb24", **_ONE_THREAD).to_ndarray()
     return np.rot90(pixels, k=frame.rotation // 90 % 4)

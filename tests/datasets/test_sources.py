@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from datasets.sources import FrameFolder, FrameStore, FrameZip, Source, decode_image
+from datasets.sources import FrameFolder, FrameStore, FrameZip, Source, by_distance, decode_image
 from errors import InputError
 
 
@@ -106,6 +106,37 @@ def test_images_are_turned_as_their_metadata_asks() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by a quarter, clockwise
     assert np.array_equal(decode_image(png(Image.fromarray(pixels), exif=exif)), np.rot90(pixels, -1))
+
+
+def test_what_is_upright_and_rgb_is_decoded_as_pillow_would() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (10, 20, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    for kind, options in [("PNG", {}), ("JPEG", {}), ("JPEG", {"exif": exif}), ("PNG", {"exif": exif})]:
+        data = png(Image.fromarray(pixels), format=kind, **options)
+        readable = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        assert np.array_equal(decode_image(data), np.asarray(readable))
+
+
+def test_neighbours_come_nearest_first() -> None:
+    for length in range(1, 7):
+        for index in range(length):
+            expected = sorted(range(length), key=lambda i, index=index: (abs(i - index), i))
+            assert list(by_distance(index, length)) == expected
+
+
+def test_a_known_size_saves_the_first_frame(
+    frames: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path / "a", frames)
+    read = []
+    data = FrameFolder.data
+    monkeypatch.setattr(FrameFolder, "data", lambda self, index: read.append(index) or data(self, index))
+    for size, expected in [(None, [5, 0, 7]), ((20, 40), [5, 7])]:
+        read.clear()
+        clip = FrameFolder(tmp_path / "a", size=size).read([7, 5])
+        assert np.array_equal(clip.permute(0, 2, 3, 1), frames[[7, 5]]) and clip.is_contiguous()
+        assert read == expected
 
 
 def test_files_that_are_no_frames_do_not_count(frames: np.ndarray, tmp_path: Path) -> None:
