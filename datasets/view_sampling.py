@@ -27,6 +27,7 @@ from errors import InputError
 _log = logging.getLogger(__name__)
 _SMALLEST = 0.5  # below 1/3 a mirror image does not fill what surrounds a frame
 _LARGEST = 64.0
+_OCTAVES = ("below_1", "1", "to_2", "to_4", "above_4")
 NUM_FACTS = 3
 
 
@@ -72,7 +73,7 @@ class ViewLaw:
 
     Args:
         scales: Smallest and largest scale of the frame to the model's resolution, at least 0.5. Where no video is
-            larger than that resolution, 0.5 to 1 take their place.
+            larger than that resolution, 0.5 to 1 take the place of larger ones.
         native_share: Share of clips that are whole frames at the model's resolution, [0, 1].
         shift: Largest shift of the grid of pixels, in pixels; not of the native clips. Frames that are shifted but not
             reduced are blurred, so videos are best larger than the largest scale.
@@ -87,8 +88,8 @@ class ViewLaw:
         self.scales, self.native_share, self.shift = (low, high), native_share, shift
 
     def within(self, limits: Float64[np.ndarray, " N"]) -> ViewLaw:
-        """The law for videos that offer these scales: 0.5 to 1 where none offers more than 1."""
-        if limits.max() > 1:
+        """The law for videos that offer these scales: 0.5 to 1 where it asks for more than 1 and none offers it."""
+        if limits.max() > 1 or self.scales[1] <= 1:
             return self
         _log.warning(
             "views: no video is larger than the resolution: scales 0.5 to 1 are trained, not %g to %g", *self.scales
@@ -151,6 +152,13 @@ def surrounded(frames: Shaped[Tensor, "*N h w"], resolution: tuple[int, int]) ->
             place = torch.minimum(place, 2 * (there - 1) - place)
             frames = frames.index_select(axis, place)
     return frames
+
+
+def scale_shares(facts: Float[Tensor, "B 3"]) -> dict[str, Float[Tensor, ""]]:
+    """Shares of the clips by their scale: below the model's, at it, and octave by octave above; a histogram."""
+    octave = facts[:, 0].ceil().clamp(-1, len(_OCTAVES) - 2)  # a scale that is a power of two ends its octave
+    octave = torch.where(facts[:, 0] < 0, -1, octave)
+    return {name: (octave == number).float().mean() for number, name in enumerate(_OCTAVES, start=-1)}
 
 
 def patch_share(facts: Float[Tensor, "B 3"]) -> Float[Tensor, " B"]:

@@ -21,7 +21,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from datasets.datamodule import ClipDataModule
-from datasets.view_sampling import ClipView, patch_share, surrounded
+from datasets.view_sampling import ClipView, patch_share, scale_shares, surrounded
 from stylegan_v.networks import Generator
 from stylegan_v.networks.decoder import Canvas, View
 from stylegan_v.noise import AddressedRandom
@@ -54,11 +54,12 @@ class Clips:
 
     @property
     def facts(self) -> dict[str, Tensor]:
-        """Of their views, for the record: the share at other scales than the native one, and the mean log2 scale."""
+        """Of their views, for the record: the mean log2 scale, shares of clips by scale, and of all but native scale."""
         if self.view is None:
             return {}
         scales = self.view[:, 0]
-        return {"views/scaled": (scales != 0).float().mean(), "views/log2_scale": scales.mean()}
+        shares = {f"views/scale_{name}": share for name, share in scale_shares(self.view).items()}
+        return {"views/scaled": (scales != 0).float().mean(), "views/log2_scale": scales.mean()} | shares
 
 
 def split(batch: dict[str, Tensor], numbers: list[int], num_micro_batches: int) -> list[Clips]:

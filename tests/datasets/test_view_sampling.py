@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from datasets.collection import RenderedVideos
 from datasets.synthetic import SpriteVideo
-from datasets.view_sampling import ClipView, ViewLaw, patch_share, scale_limits, surrounded
+from datasets.view_sampling import ClipView, ViewLaw, patch_share, scale_limits, scale_shares, surrounded
 from errors import InputError
 
 
@@ -83,6 +83,8 @@ def test_without_larger_videos_half_to_full_size_are_trained_and_said(caplog: py
         small = law.within(np.array([0.5, 1.0]))
     assert (small.scales, small.native_share, small.shift) == ((0.5, 1), 0.25, 0.1)
     assert len(caplog.records) == 1 and "0.5 to 1" in caplog.text
+    asked = ViewLaw((0.75, 1.0))
+    assert asked.within(np.array([0.5, 1.0])) is asked, "what no video limits stays as it was asked for"
 
 
 def test_limits_follow_the_shape_that_is_cut_out() -> None:
@@ -101,6 +103,18 @@ def test_surroundings_are_the_mirror_image() -> None:
 def test_the_share_of_a_patch_is_that_of_its_pixels() -> None:
     facts = torch.tensor([[0.0, 0, 0], [2, 0, 0], [-1, 0, 0], [math.log2(0.7), 0, 0]])
     assert patch_share(facts).tolist() == pytest.approx([1, 1, 0.25, 0.49])
+
+
+def test_clips_are_counted_by_scale() -> None:
+    scales = torch.tensor([0.5, 0.9, 1.0, 1.0, 1.01, 2.0, 3.0, 4.0, 5.0, 64.0])
+    shares = scale_shares(torch.stack([scales.log2(), torch.zeros(10), torch.zeros(10)], dim=1))
+    assert {name: round(10 * share.item()) for name, share in shares.items()} == {
+        "below_1": 2,
+        "1": 2,
+        "to_2": 2,
+        "to_4": 2,
+        "above_4": 2,
+    }
 
 
 @pytest.mark.parametrize("scales", [(0.4, 1), (2, 1), (1, 100)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +18,16 @@ from datasets.frame_sampling import RandomSpans
 from datasets.view_sampling import ClipView, ViewLaw, surrounded
 from errors import InputError
 from stylegan_v.agreement import check_views
-from stylegan_v.gan import VideoGAN
 from stylegan_v.multi_scale import MultiScale, consistency_loss, teacher_loss
-from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, MotionEncoder
-from stylegan_v.networks.decoders import ConvField
+from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning
 from stylegan_v.schedules import GeneratorRegularization
 from stylegan_v.training_clips import Clips, Drawn, draw, draw_clips, draw_inputs, generate
 from tests.stylegan_v import tiny_gan
 from tests.stylegan_v.tiny_gan import HORIZON, RecordingGAN, StopAfter, same_gradient
+from tests.stylegan_v.viewed_gan import data, discriminator, gan, generator, recorded, stirred
 
+ROOT = Path(__file__).parents[2]
 DEVICE = torch.device("cpu")
-
-
-def generator(seed: int = 0) -> Generator:
-    torch.manual_seed(seed)
-    motion = MotionEncoder(z_dim=6, v_dim=8, num_frequencies=8, distance=8, kernel_size=3, max_num_frames=HORIZON)
-    sizes = {"z_dim": 8, "w_dim": 8, "channel_base": 128, "channel_max": 8, "conv_clamp": None}
-    return Generator(16, motion=motion, decoder=ConvField, **sizes)
-
-
-def stirred() -> Generator:
-    """A generator whose head has an effect."""
-    made = generator()
-    with torch.no_grad():
-        for parameter in made.decoder.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
-    return made
-
-
-def discriminator() -> Discriminator:
-    torch.manual_seed(1)
-    conditioning = HypernetworkConditioning(num_frames=3, dim=8, max_num_frames=HORIZON, views=True)
-    return Discriminator(**tiny_gan.discriminator_settings() | {"conditioning": conditioning})
-
-
-def data(batch_size: int = 4, **settings: Any) -> SyntheticVideos:
-    views = ViewLaw((0.6, 2.0), native_share=0.25)
-    return tiny_gan.data(batch_size, **{"native_scales": [1, 2, 3], "views": views, **settings})
-
-
-def gan(made: type[VideoGAN] = VideoGAN, **settings: Any) -> VideoGAN:
-    networks = {"generator": stirred(), "discriminator": discriminator()}
-    return made(**{**networks, "r1_every": 2, "multi_scale": MultiScale(), **settings})
 
 
 @pytest.fixture
@@ -167,6 +138,44 @@ def test_a_run_is_logged_and_its_micro_batches_give_the_gradients_of_the_whole(t
         torch.testing.assert_close(one.latest[name], two.latest[name], rtol=1e-3, atol=1e-5)
     assert one.latest["loss/teacher"] > 0 and one.latest["loss/consistency"] > 0
     assert 0.3 < one.latest["views/scaled"] <= 1
+    shares = {name: float(one.latest[f"views/scale_{name}"]) for name in ("below_1", "1", "to_2", "to_4", "above_4")}
+    assert sum(shares.values()) == pytest.approx(1) and sum(share > 0 for share in shares.values()) > 1
+    assert 1 - shares["1"] == pytest.approx(float(one.latest["views/scaled"]))
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_gradients_of_one(tmp_path: Path) -> None:
+    """Clips of many scales, with all losses on them, dealt out to two."""
+    command = [sys.executable, "-m", "tests.stylegan_v.viewed_gan", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    whole = recorded(tmp_path)
+
+    assert [name.split("/")[1] for name in whole["gradients"]] == ["generator", "discriminator", "r1"] * 2
+    for phase, gradients in whole["gradients"].items():
+        if phase.endswith("r1"):  # differences of larger terms: one by one, their own size is no measure of rounding
+            largest = max(gradient.abs().max() for gradient in gradients)
+            for expected, found in zip(gradients, first["gradients"][phase], strict=True):
+                assert (expected - found).abs().max() <= 1e-4 * largest, phase
+        else:
+            assert same_gradient(gradients, first["gradients"][phase]), phase
+    for name, value in whole["latest"].items():
+        torch.testing.assert_close(first["latest"][name], value, rtol=1e-3, atol=1e-5, msg=name)
+    assert whole["latest"]["loss/teacher"] > 0 and whole["latest"]["loss/consistency"] > 0
+    assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())
+
+
+def test_without_the_last_block_all_of_it_is_trained(tmp_path: Path) -> None:
+    """The generator ends at half its resolution, and its image is enlarged by the head alone."""
+    model = run(tmp_path, 2, generator=stirred(mode="replace_last_block"))
+    assert list(model.generator.synthesis.blocks) == ["b4", "b8"]
+    assert model.latest["loss/teacher"] > 0 and all(value.isfinite().all() for value in model.latest.values())
+    names = [name for name, _ in model.generator.named_parameters()]
+    assert len(names) == len(model.gradients["0/generator"])
+    still = [name for name, g in zip(names, model.gradients["0/generator"], strict=True) if not g.any()]
+    assert not [name for name in still if ".decoder." in name or "torgb" in name], still
+    for average, own in zip(model.generator_ema.parameters(), model.generator.parameters(), strict=True):
+        assert average.shape == own.shape
 
 
 def test_losses_without_weight_leave_the_gradients_as_they_are(tmp_path: Path) -> None:
