@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -65,6 +66,59 @@ def test_r1_is_differentiable_in_the_critic() -> None:
 
     weight = torch.randn(1, 2, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(penalty, weight)
+
+
+def summed_gradient(
+    critic: Callable[[Tensor, Tensor], Tensor], weight: Tensor, clip: Tensor, step: float, shares: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Of the penalty with respect to a weight: exact, and by differences."""
+    start = clip.clone().requires_grad_()
+    (exact,) = torch.autograd.grad(losses.r1_penalty(critic(start, weight), start, shares), weight)
+    (slope,) = torch.autograd.grad(critic(start, weight).sum(), start)
+    parts = losses.r1_differences(lambda x: critic(x, weight), clip, slope, step, shares)
+    return exact, sum(torch.autograd.grad(part, weight)[0] for part in parts)
+
+
+@pytest.mark.parametrize("step", [1e-3, 0.1, 10.0])
+@pytest.mark.parametrize("shares", [None, torch.tensor([1.0, 0.25], dtype=torch.float64)])
+def test_differences_are_exact_for_a_quadratic_critic_that_couples_clips(step: float, shares: Tensor | None) -> None:
+    weight = torch.randn(1, 2, 2, dtype=torch.float64, requires_grad=True)
+    clip = torch.randn(2, 3, 1, 2, 2, dtype=torch.float64)
+
+    def critic(x: Tensor, weight: Tensor) -> Tensor:
+        return (weight * x.square() + weight.square() * x * x.flip(0)).sum(dim=(1, 2, 3, 4))
+
+    exact, found = summed_gradient(critic, weight, clip, step, shares)
+    torch.testing.assert_close(found, exact, rtol=1e-9, atol=1e-9)
+
+
+def test_differences_miss_the_third_derivative_by_the_square_of_the_step() -> None:
+    """D = a sum x^3: a central difference along u is too large by e^2 sum u^3, where e is the step over rms(u)."""
+    weight = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    clip = torch.randn(2, 3, 1, 2, 2, dtype=torch.float64)
+    for step in (0.5, 0.05):
+        exact, found = summed_gradient(lambda x, a: a * x.pow(3).sum(dim=(1, 2, 3, 4)), weight, clip, step)
+        u = 2 / 6 * 3 * weight.detach() * clip.square()
+        torch.testing.assert_close(found - exact, step**2 / u.square().mean() * u.pow(3).sum(), rtol=1e-6, atol=0)
+
+
+def test_sides_of_a_difference_are_drawn_when_they_are_asked_for() -> None:
+    seen = []
+
+    def critic(x: Tensor) -> Tensor:
+        seen.append(x.detach())
+        return x.sum(dim=(1, 2, 3, 4))
+
+    clip, slope = torch.randn(2, 3, 1, 2, 2), torch.randn(2, 3, 1, 2, 2)
+    parts = losses.r1_differences(critic, clip, slope, 0.01)
+    assert len(seen) == 0
+    next(parts)
+    assert len(seen) == 1
+    next(parts)
+    for moved, sign in zip(seen, (1, -1), strict=True):
+        torch.testing.assert_close(
+            moved - clip, sign * 0.01 * slope / slope.square().mean().sqrt(), rtol=1e-3, atol=1e-6
+        )
 
 
 def linear_clips(ws: Tensor, jacobian: Tensor) -> Tensor:
