@@ -15,6 +15,7 @@ import logging
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,30 @@ _MAX_SOURCES = 256  # kept; they are small, and limit by themselves how many dec
 _MAX_FAILURES = 8  # videos that may fail in a row before training stops
 
 
+@dataclass(frozen=True)
+class Framing:
+    """What a clip shows of its frames: a box or a view of them, scaled, perhaps mirrored.
+
+    Attributes:
+        resolution: Height and width of the clip.
+        place: Where the box is cut out, see `crop_box`.
+        view: Instead of all of the box, at the resolution.
+        flipped: Left to right.
+    """
+
+    resolution: tuple[int, int]
+    place: Float64[np.ndarray, " 2"] | None = None
+    view: ClipView | None = None
+    flipped: bool = False
+
+    def __call__(self, frames: UInt8[Tensor, "T 3 H W"]) -> UInt8[Tensor, "T 3 h w"]:
+        if self.view is None:
+            clip = fit(frames, self.resolution, self.place)
+        else:
+            clip = cut(frames, self.resolution, self.view, self.place)
+        return clip.flip(3) if self.flipped else clip
+
+
 class SparseClips(Dataset):
     """Clips addressed by (update, n), not by the number of a video.
 
@@ -54,7 +79,12 @@ class SparseClips(Dataset):
         random_crop: Cut the clip out at a random place; otherwise at the centre.
         views: At which scale and which part of the frame a clip shows; None: all of it, at the resolution.
         limits: The scale at which each video has its own pixels; needed with ``views``.
+
+    Attributes:
+        fatal: Errors of reading that are not mended by taking another video.
     """
+
+    fatal: tuple[type[Exception], ...] = ()
 
     def __init__(
         self,
@@ -82,13 +112,19 @@ class SparseClips(Dataset):
         video, frames, t = self._read(update * self.batch_size + n, rng)
         place = rng.uniform(size=2) if self.random_crop else None
         view = self._view(key, video)
-        clip = fit(frames, self.resolution, place) if view is None else cut(frames, self.resolution, view, place)
-        flipped = self.flip and rng.uniform() < 0.5
-        if flipped:
-            clip = clip.flip(3)
+        flipped = bool(self.flip and rng.uniform() < 0.5)
+        clip = self._shown(frames, Framing(self.resolution, place, view, flipped))
         condition = torch.from_numpy(self.videos.labels[video])
         item = {"clip": clip, "t": torch.from_numpy(t), "c": condition, "n": n, "update": update}
         return item if view is None else item | {"view": self._facts(view, flipped)}
+
+    # What a subclass may do otherwise: frames, and the clip that they become, as anything that it knows to use.
+
+    def _frames(self, source: Source, times: list[int]) -> Any:
+        return source.read(times)
+
+    def _shown(self, frames: Any, framing: Framing) -> Any:
+        return framing(frames)
 
     def _view(self, key: tuple[int, int], video: int) -> ClipView | None:
         if self.views is None:
@@ -111,9 +147,7 @@ class SparseClips(Dataset):
             _shrink(self._orders, 4)
         return int(self._orders[epoch][place])
 
-    def _read(
-        self, position: int, rng: np.random.Generator
-    ) -> tuple[int, UInt8[Tensor, "T 3 H W"], Int64[np.ndarray, " T"]]:
+    def _read(self, position: int, rng: np.random.Generator) -> tuple[int, Any, Int64[np.ndarray, " T"]]:
         """Number of a video, frames of it, and their times counted from the start of the window that is looked at."""
         for attempt in range(_MAX_FAILURES):
             video = self.video_at(position + attempt)
@@ -122,7 +156,9 @@ class SparseClips(Dataset):
             first = int(rng.integers(length - window + 1))
             t = self.frame_sampler.sample(window, rng)
             try:
-                return video, self._source(video).read((first + t).tolist()), t
+                return video, self._frames(self._source(video), (first + t).tolist()), t
+            except self.fatal:
+                raise
             except Exception as error:  # decoders raise whatever they like; a bug of ours ends below all the same
                 self._open.pop(video, None)
                 _log.warning("video %d cannot be read and is replaced by the next one: %r", video, error)
@@ -204,7 +240,11 @@ def fit(
     frames = frames[:, :, top : top + height, left : left + width]
     if (height, width) == size:
         return frames.contiguous()
-    return F.interpolate(frames, size, mode="bicubic", antialias=True)
+    if frames.is_cpu:
+        return F.interpolate(frames, size, mode="bicubic", antialias=True)
+    # Elsewhere torch knows this filter for floats only; the two differ by rounding.
+    scaled = F.interpolate(frames.float(), size, mode="bicubic", antialias=True)
+    return scaled.round().clamp(0, 255).to(torch.uint8)
 
 
 def cut(

@@ -1,7 +1,8 @@
 """The LightningDataModules: where the clips of a run come from.
 
 A batch is {clip: uint8 [B, T, 3, H, W], t: int64 [B, T], c: float32 [B, c_dim], n: int64 [B], update: int64 [B]}, with
-B the clips of this rank; it becomes float on the device.
+B the clips of this rank; it becomes float on the device. Its clip may come from the loader as a
+`datasets.encoded_clips.EncodedBatch`, and is decoded once the rest is on the device.
 """
 
 from __future__ import annotations
@@ -24,11 +25,15 @@ from torch.utils.data import DataLoader
 
 from datasets.clips import ClipSampler, SparseClips, crop_box
 from datasets.collection import IndexedVideos, RenderedVideos, VideoCollection
+from datasets.encoded_clips import EncodedBatch, EncodedClips, collate, jpeg_files
 from datasets.frame_sampling import FrameSampler, RandomSpans
 from datasets.index import scan
+from datasets.jpeg_decoding import decoder_for, keeps_full_colour, on_host
 from datasets.synthetic import SpriteVideo, SyntheticVideo
 from datasets.view_sampling import ViewLaw, scale_limits
 from errors import InputError
+
+DecodeOn = Literal["worker", "device", "host"]
 
 _log = logging.getLogger(__name__)
 _SMALLEST_SIDE = 16
@@ -53,6 +58,7 @@ class ClipDataModule(LightningDataModule):
         flip: Mirror half of the clips left to right.
         random_crop: Cut clips out at random places; otherwise at the centre.
         views: Scales and parts of the frame that clips show; None: whole frames at the resolution.
+        decode_on: Where JPEG files are decoded, see `VideoFolder`.
 
     Attributes:
         videos: The collection; like the next four, there after ``setup("fit")``.
@@ -78,6 +84,7 @@ class ClipDataModule(LightningDataModule):
         flip: bool = False,
         random_crop: bool = False,
         views: ViewLaw | None = None,
+        decode_on: DecodeOn = "worker",
     ) -> None:
         super().__init__()
         self.resolution = (resolution, resolution) if isinstance(resolution, int) else tuple(resolution)
@@ -91,6 +98,7 @@ class ClipDataModule(LightningDataModule):
         self.batch_size, self.num_workers, self.prefetch_factor = batch_size, num_workers, prefetch_factor
         self.seed, self.flip, self.random_crop = seed, flip, random_crop
         self.views, self.scale_limits = views, None
+        self.decode_on, self._decode = decode_on, on_host
         self.sampler = ClipSampler(batch_size)
 
     @abstractmethod
@@ -136,9 +144,13 @@ class ClipDataModule(LightningDataModule):
                 "give a multiple of their number"
             )
 
-    def clips(self) -> SparseClips:
-        """The clips by address (update, n)."""
-        return SparseClips(
+    def clips(self, kind: type[SparseClips] = SparseClips) -> SparseClips:
+        """The clips by address (update, n).
+
+        Args:
+            kind: Made of them: decoded, or not yet.
+        """
+        return kind(
             self.videos,
             self.frame_sampler,
             self.resolution,
@@ -157,9 +169,11 @@ class ClipDataModule(LightningDataModule):
         workers: dict[str, Any] = {}
         if num_workers:
             workers = {"prefetch_factor": self.prefetch_factor, "timeout": _PATIENCE}
+        deferred = self.decode_on != "worker"
         return ClipLoader(
             DataLoader(
-                self.clips(),
+                self.clips(EncodedClips if deferred else SparseClips),
+                collate_fn=collate if deferred else None,
                 batch_sampler=self.sampler,
                 num_workers=num_workers,
                 pin_memory=torch.cuda.is_available(),
@@ -180,6 +194,11 @@ class ClipDataModule(LightningDataModule):
         # The position moves with the batches that are used, not with those that were fetched ahead.
         if self.trainer is not None and self.trainer.training:
             self.start_update = int(batch["update"][0]) + 1
+        return batch
+
+    def on_after_batch_transfer(self, batch: dict[str, Any] | int, dataloader_idx: int) -> dict[str, Any] | int:
+        if isinstance(batch, dict) and isinstance(batch.get("clip"), EncodedBatch):
+            batch["clip"] = batch["clip"].decoded(self._decode).to(batch["t"].device, non_blocking=True)
         return batch
 
     def state_dict(self) -> dict[str, Any]:
@@ -225,6 +244,10 @@ class VideoFolder(ClipDataModule):
         fps: Frames per second of videos that are images, and do not say.
         cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
         views: Scales and parts of the frame that clips show; None: whole frames at the resolution.
+        decode_on: Where the frames of a store, zip or folder of JPEG files are decoded. "worker": by the processes that
+            read them, like everything else. "device": by torchvision on the CUDA device that trains, which needs fewer
+            workers; clips are the same, frames as its decoder has them (colours kept at half the resolution are not
+            interpolated). "host": by the training process, with the bits of the workers: to compare.
     """
 
     images = False  # each image is a frame of the video that its folder is
@@ -244,8 +267,9 @@ class VideoFolder(ClipDataModule):
         fps: float = 25.0,
         cache_dir: str | Path | None = None,
         views: ViewLaw | None = None,
+        decode_on: DecodeOn = "worker",
     ) -> None:
-        shared = (batch_size, num_workers, prefetch_factor, seed, flip, random_crop, views)
+        shared = (batch_size, num_workers, prefetch_factor, seed, flip, random_crop, views, decode_on)
         super().__init__(resolution, frame_sampler, *shared)
         self.root, self.label_source, self.image_fps, self.cache_dir = Path(root), labels, fps, cache_dir
 
@@ -272,8 +296,23 @@ class VideoFolder(ClipDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         super().setup(stage)
+        if stage == "fit" and self.decode_on != "worker":
+            self._prepare_decoding()
         if stage == "fit" and self.trainer is not None and self.trainer.is_global_zero:
             self.videos.index.save(Path(self.trainer.default_root_dir) / "index.json")
+
+    def _prepare_decoding(self) -> None:
+        """Looks at what kind the videos are, and at a frame of two, so that a run that cannot work ends here."""
+        for video in self.videos.index.videos:
+            if video.kind in ("video", "store"):
+                noun = "a video file" if video.kind == "video" else "a store of raw frames"
+                raise InputError(f"data.decode_on: {video.name} is {noun}, not frames in JPEG files; give worker")
+        (file, *_), _ = (jpeg_files(self.videos.open(i), [0]) for i in (0, -1))
+        if self.decode_on == "host" or self.trainer is None:
+            return
+        self._decode = decoder_for(self.trainer.strategy.root_device)
+        if not keeps_full_colour(file):
+            _log.warning("%s: keeps colours at half the resolution, which this device does not interpolate", self.root)
 
     @property
     def fps(self) -> float:
@@ -297,6 +336,7 @@ class ImageFolder(VideoFolder):
         labels: What to condition on. "none": nothing; "json": the labels of the files in dataset.json beside them;
             "folders": the folder an image lies in.
         cache_dir: Where the scan is remembered; None: stylegan_v in $XDG_CACHE_HOME or ~/.cache.
+        decode_on: Where JPEG files are decoded, see `VideoFolder`.
     """
 
     images = True
@@ -313,10 +353,11 @@ class ImageFolder(VideoFolder):
         random_crop: bool = False,
         labels: Literal["none", "json", "folders"] = "none",
         cache_dir: str | Path | None = None,
+        decode_on: DecodeOn = "worker",
     ) -> None:
         any_frame = RandomSpans(num_frames=1, max_num_frames=1)
         shared = (batch_size, num_workers, prefetch_factor, seed, flip, random_crop, labels)
-        super().__init__(root, resolution, any_frame, *shared, cache_dir=cache_dir)
+        super().__init__(root, resolution, any_frame, *shared, cache_dir=cache_dir, decode_on=decode_on)
 
 
 class SyntheticVideos(ClipDataModule):

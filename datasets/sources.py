@@ -10,9 +10,9 @@ from __future__ import annotations
 import io
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 DEFAULT_FPS = 25.0
 MAX_FRAME_BYTES = 2**26
 _ORIENTATION, _UPRIGHT = 0x0112, 1  # the EXIF tag, and its value where nothing has to be turned
+
+T = TypeVar("T")
 
 _open_zips: OpenFiles[ZipFrames] = OpenFiles(capacity=4)
 
@@ -64,6 +66,11 @@ class Source(Protocol):
         ...
 
 
+def needs_turning(image: Image.Image) -> bool:
+    """Whether the metadata of an image ask for it to be turned or mirrored."""
+    return image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT
+
+
 def decode_image(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
     """RGB pixels of an image file, upright; greyscale is repeated, 16-bit greyscale scaled, transparency dropped.
 
@@ -74,8 +81,7 @@ def decode_image(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             # Pillow copies what is upright and in colour already; most frames are.
-            turned = image.getexif().get(_ORIENTATION, _UPRIGHT) != _UPRIGHT
-            upright = ImageOps.exif_transpose(image) if turned else image
+            upright = ImageOps.exif_transpose(image) if needs_turning(image) else image
             if upright.mode.startswith("I"):  # 16 bits; a plain conversion would clip them to white
                 return np.repeat((np.asarray(upright) // 257).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
             return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
@@ -136,9 +142,21 @@ class Frames(ABC):
 
     def _whole_frame(self, index: int) -> UInt8[np.ndarray, "H W 3"]:
         """The frame, or the nearest one that can be decoded."""
+        return self.nearest(index, decode_image)
+
+    def nearest(self, index: int, use: Callable[[bytes], T]) -> T:
+        """What ``use`` makes of the image file of a frame, or of the nearest one that can be read, with a warning.
+
+        Args:
+            index: Of the frame.
+            use: Raises OSError where a file is damaged.
+
+        Raises:
+            InputError: All files are.
+        """
         for neighbour in by_distance(index, len(self)):
             try:
-                return decode_image(self.data(neighbour))
+                return use(self.data(neighbour))
             except OSError as error:
                 self._say_damaged(f"frame {neighbour} cannot be decoded ({error}), a neighbour stands in")
         raise InputError(f"{self.name}: none of its {len(self)} frames can be decoded; mend or remove them")

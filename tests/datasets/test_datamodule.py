@@ -59,16 +59,22 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def fit(data: ClipDataModule, folder: Path, ckpt_path: Path | None = None, **settings: object) -> tuple[list, Trainer]:
-    module = Recorder()
+def fit(
+    data: ClipDataModule,
+    folder: Path,
+    ckpt_path: Path | None = None,
+    *,
+    module: Recorder | None = None,
+    **settings: object,
+) -> tuple[list, Trainer]:
+    module = module or Recorder()
     trainer = Trainer(
         default_root_dir=folder,
-        accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        **{"use_distributed_sampler": False, **settings},
+        **{"accelerator": "cpu", "use_distributed_sampler": False, **settings},
     )
     trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
     return module.seen, trainer
@@ -253,6 +259,88 @@ def test_an_image_that_cannot_be_read_is_replaced_by_the_next(tmp_path: Path, ca
     (batch,) = batches(data, 1)
     assert len(batch["clip"].unique(dim=0)) == 1
     assert "is replaced by the next one" in caplog.text
+
+
+class Watcher(Recorder):
+    """Keeps the batches it is shown, as they are after the way to the device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[dict[str, Tensor]] = []
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        super().training_step(batch, batch_idx)
+        self.batches.append(batch)
+
+
+def jpeg_videos(root: Path, lengths: dict[str, int]) -> Path:
+    write_frames(root, lengths, (24, 40))
+    for file in sorted(root.rglob("*.png")):
+        Image.open(file).save(file.with_suffix(".jpg"), quality=90)
+        file.unlink()
+    return root
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_clips_decoded_by_training_are_those_of_workers(tmp_path: Path, num_workers: int) -> None:
+    """The whole way through a trainer, resumed halfway; the decoder is the workers' own."""
+    root = jpeg_videos(tmp_path / "data", {"a": 9, "bb": 7, "ccc": 8})
+    settings = {"batch_size": 4, "flip": True, "random_crop": True, "cache_dir": tmp_path / "cache"}
+    expected = VideoFolder(root, 16, num_workers=0, **settings)
+    expected.setup("fit")
+    shown, last = [], None
+    for steps in (2, 4):
+        late = VideoFolder(root, 16, num_workers=num_workers, decode_on="host", **settings)
+        seen, trainer = fit(late, tmp_path / "run", last, module=(watcher := Watcher()), max_steps=steps)
+        shown, last = shown + watcher.batches, tmp_path / "last.ckpt"
+        trainer.save_checkpoint(last)
+    assert [int(batch["update"][0]) for batch in shown] == [0, 1, 2, 3] and len(seen) == 2
+    assert all(same(first, second) for first, second in zip(batches(expected, 4), shown, strict=True))
+    assert torch.equal(late.clips()[0, 1]["clip"], expected.clips()[0, 1]["clip"]), "others see frames as ever"
+
+
+def test_images_are_decoded_by_training_as_well(tmp_path: Path) -> None:
+    root = jpeg_videos(tmp_path / "data", {"a": 5})
+    early, late = (
+        ImageFolder(root, 16, 4, num_workers=0, decode_on=where, cache_dir=tmp_path / "cache")
+        for where in ("worker", "host")
+    )
+    for data in (early, late):
+        data.setup("fit")
+    (expected,), (batch,) = batches(early, 1), batches(late, 1)
+    assert same(expected, late.on_after_batch_transfer(batch, 0))
+
+
+def test_decoding_that_cannot_work_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = {"cache_dir": tmp_path / "cache", "num_workers": 0, "batch_size": 1}
+    root = jpeg_videos(tmp_path / "jpeg", {"a": 5})
+    with pytest.raises(InputError, match="needs a CUDA device, training runs on cpu"):
+        fit(VideoFolder(root, 16, decode_on="device", **cache), tmp_path)
+    write_frames(tmp_path / "png", {"a": 5})
+    with pytest.raises(InputError, match="holds a frame of kind PNG"):
+        fit(VideoFolder(tmp_path / "png", 16, decode_on="host", **cache), tmp_path)
+    (tmp_path / "raw").mkdir()
+    np.save(tmp_path / "raw" / "v.npy", np.zeros((5, 3, 16, 16), np.uint8))
+    with pytest.raises(InputError, match=r"data.decode_on: v is a store of raw frames"):
+        fit(VideoFolder(tmp_path / "raw", 16, decode_on="host", **cache), tmp_path)
+    with open_writer(tmp_path / "raw" / "w.mp4", 25.0) as writer:
+        writer.write(SpriteVideo(0, 5, (16, 16)).read(range(5)))
+    (tmp_path / "raw" / "v.npy").unlink()
+    with pytest.raises(InputError, match=r"data.decode_on: w.mp4 is a video file"):
+        fit(VideoFolder(tmp_path / "raw", 16, decode_on="host", **cache), tmp_path)
+
+
+@pytest.mark.gpu
+def test_a_gpu_decodes_the_clips_of_workers(tmp_path: Path) -> None:
+    root = jpeg_videos(tmp_path / "data", {"a": 9, "bb": 7})
+    settings = {"batch_size": 4, "flip": True, "num_workers": 2, "cache_dir": tmp_path / "cache"}
+    early, late = (VideoFolder(root, 16, decode_on=where, **settings) for where in ("worker", "device"))
+    early.setup("fit")
+    fit(late, tmp_path / "run", module=(watcher := Watcher()), max_steps=2, accelerator="gpu", devices=1)
+    for expected, batch in zip(batches(early, 2), watcher.batches, strict=True):
+        assert batch["clip"].is_cuda and torch.equal(batch["t"].cpu(), expected["t"])
+        difference = batch["clip"].cpu().float() - expected["clip"].float()
+        assert difference.abs().mean() < 3, "these files keep colours at half the resolution"
 
 
 def test_small_images_are_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
