@@ -54,7 +54,7 @@ class Clips:
 
     @property
     def facts(self) -> dict[str, Tensor]:
-        """Of their views, for the record: the mean log2 scale, shares of clips by scale, and of all but native scale."""
+        """For the record: mean log2 scale of the views, shares of clips by scale, and of those not at the native one."""
         if self.view is None:
             return {}
         scales = self.view[:, 0]

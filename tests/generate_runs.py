@@ -15,7 +15,12 @@ from stylegan_v.checkpoints import build, write_checkpoint
 
 
 def make_run(
-    folder: Path, c_dim: int = 0, data_state: dict[str, float] | None = None, *, decoder: str | None = None
+    folder: Path,
+    c_dim: int = 0,
+    data_state: dict[str, float] | None = None,
+    *,
+    decoder: str | None = None,
+    mode: str = "residual",
 ) -> Path:
     """A run folder with the checkpoint of a tiny untrained model; a decoder, if any, has random weights."""
     motion = {"z_dim": 4, "v_dim": 8, "c_dim": c_dim, "num_frequencies": 4, "kernel_size": 3, "max_num_frames": 32}
@@ -27,7 +32,8 @@ def make_run(
     }
     torch.manual_seed(0)
     if decoder is not None:
-        network["decoder"] = {"class_path": f"stylegan_v.networks.decoders.{decoder}", "init_args": {"width": 8}}
+        settings = {"width": 8, "mode": mode}
+        network["decoder"] = {"class_path": f"stylegan_v.networks.decoders.{decoder}", "init_args": settings}
     state = build(config["model"]["init_args"]["generator"]).state_dict()
     for name in state:
         if name.startswith("synthesis.decoder."):

@@ -9,10 +9,12 @@ from PIL import Image
 
 import generate
 from datasets.settings import read_settings
+from stylegan_v.pretrained import load_generator
 from stylegan_v.sampling import memory
 from tests.generate_runs import array, frames_in, make_run, refusal, run_verb
 
 PATH = "0.5,0.5,1:0.3,0.4,8"
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "stylegan_v_field"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,19 @@ def test_width_comes_first_and_tiles_change_nothing(
     run_verb(run, "sample", "--format", "npy", "--num_frames", 3, "--size", "20x44", "--out", tmp_path / "tiled.npy")
     assert "complete already" in capsys.readouterr().out
     assert read_settings(tmp_path / "tiled.npy")["made_with"]["tile"] == 17
+
+
+@pytest.mark.parametrize("mode", ["residual", "replace_last_block"])
+@pytest.mark.parametrize("decoder", ["ConvField", "PointField", "NVPField"])
+def test_every_decoder_is_read_again_and_draws_the_whole_in_tiles(tmp_path: Path, decoder: str, mode: str) -> None:
+    made = make_run(tmp_path / "run", decoder=decoder, mode=mode)
+    blocks = load_generator(made).synthesis.blocks
+    assert list(blocks) == (["b4", "b8", "b16"] if mode == "residual" else ["b4", "b8"])
+    how = ("--num_frames", 2, "--size", "45x33", "--zoom", "0.5,0.5,1:0.3,0.4,3")
+    whole = drawn(made, "sample", tmp_path / "whole.npy", *how)
+    assert whole.shape == (2, 33, 45, 3) and whole.std() > 10
+    tiled = drawn(made, "sample", tmp_path / "tiled.npy", *how, "--tile", 16)
+    assert np.abs(tiled - whole).max() <= 1
 
 
 def test_without_size_all_is_as_before_and_a_zoom_of_one_is_none(run: Path, tmp_path: Path) -> None:
@@ -157,3 +172,16 @@ def test_help_tells_of_sizes(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     said = " ".join(capsys.readouterr().out.split())
     assert "--size" in said and "Width and height of each video" in said
     assert "0.5,0.5,1:0.3,0.4,8" in said and "--tile" in said
+
+
+@pytest.mark.parametrize("name", ["finetune_256_1024", "tiny"])
+def test_commands_in_headers_are_understood(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As far as to a run folder that is not there."""
+    header = (CONFIGS / f"{name}.yaml").read_text().partition("\nseed_everything")[0]
+    commands = [
+        line.partition("python generate.py ")[2].split() for line in header.splitlines() if "generate.py" in line
+    ]
+    assert commands
+    for command in commands:
+        said = refusal(capsys, *[word.replace("runs/", f"{tmp_path}/") for word in command], "--out", str(tmp_path))
+        assert f"{tmp_path}/" in said and "no such file or folder: give a run folder" in said, said

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fields.upscaling.views import Zoom
 from stylegan_v import rendering
+from stylegan_v.cost.counting import LiveTensors
 from stylegan_v.networks import Generator
 from stylegan_v.networks.decoder import View
 from stylegan_v.rendering import draw_latents
@@ -50,6 +51,30 @@ def test_tiles_equal_the_whole(kind: str, path: tuple[Zoom, ...]) -> None:
         whole = shown(network, [1], views, t=T[:2])
         assert (shown(network, [1], views, tile=tile, t=T[:2]) - whole).abs().max() <= 1
         assert whole.float().std() > 10
+
+
+def bytes_of_tiles(network: Generator, side: int, tile: int) -> int:
+    """That are alive at most while a frame is drawn, those of the finished frame left out."""
+    draw, views = draw_videos(network, draw_latents(network, 0, [3])), [View.of((16, 16), (side, side))]
+    with LiveTensors() as live:
+        for frames in look(draw, 1, T[:1], views, 4, tile):
+            assert frames.shape == (1, 1, 3, side, side)
+    return live.peak - 3 * side**2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_tiles_nothing_but_the_frame_of_bytes_grows_with_its_size(kind: str) -> None:
+    network = generator(kind)
+    small, large = (bytes_of_tiles(network, side, 48) for side in (96, 144))
+    assert large <= 1.02 * small
+    assert bytes_of_tiles(network, 144, 144) > 1.5 * large, "what tiles save can be seen"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frame_of_2048_pixels_takes_the_memory_of_one_of_512(kind: str) -> None:
+    network = generator(kind)
+    assert bytes_of_tiles(network, 2048, 128) <= 1.02 * bytes_of_tiles(network, 512, 128)
 
 
 @pytest.mark.parametrize("videos", [[3], [3, 7]])
