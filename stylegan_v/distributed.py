@@ -1,9 +1,10 @@
 """Several processes, one batch: means over ranks, and a DDP strategy for modules that reduce their own gradients.
 
 Alternating optimisers do not fit torch's DistributedDataParallel, which waits for the gradient of every parameter in
-every backward pass. Here a module that declares ``reduces_own_gradients = True`` is not wrapped; it calls
-`average_over_ranks` once per optimiser step, on all gradients together. Importing this file makes the strategy answer
-to "ddp" and its relatives, so ``strategy: auto`` finds it when there are several devices.
+every backward pass. Here a module that declares ``reduces_own_gradients = True`` is not wrapped; it averages all its
+gradients once per optimiser step: afterwards (`average_over_ranks`), or from its last backward pass on (`Exchange`).
+Importing this file makes the strategy answer to "ddp" and its relatives, so ``strategy: auto`` finds it when there are
+several devices.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 
 import torch
 import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 
 def num_ranks() -> int:
@@ -38,7 +42,11 @@ def restarted() -> bool:
 def lost_peer(error: BaseException) -> bool:
     """Whether an error came up in talking to the other processes: one of them has died, or hangs."""
     frames = traceback.extract_tb(error.__traceback__)
-    return isinstance(error, RuntimeError) and any(frame.filename == dist.distributed_c10d.__file__ for frame in frames)
+    talking = any(
+        frame.filename == dist.distributed_c10d.__file__ or (frame.filename, frame.name) == (__file__, _wait.__name__)
+        for frame in frames
+    )
+    return isinstance(error, RuntimeError) and talking
 
 
 def summed_over_ranks(tensor: Tensor) -> Tensor:
@@ -61,9 +69,116 @@ def average_over_ranks(tensors: Sequence[Tensor], bucket_bytes: int = 64 << 20) 
     for bucket in buckets(tensors, bucket_bytes):
         flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
         dist.all_reduce(flat)
-        flat /= num_ranks()
-        for tensor, part in zip(bucket, flat.split([tensor.numel() for tensor in bucket]), strict=True):
-            tensor.copy_(part.view_as(tensor))
+        _take_mean(flat, bucket)
+
+
+def _take_mean(total: Tensor, tensors: Sequence[Tensor]) -> None:
+    """Gives tensors their parts of a sum over all ranks, divided by their number; overwrites the sum."""
+    total /= num_ranks()
+    for tensor, part in zip(tensors, total.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(part.view_as(tensor))
+
+
+def _wait(message: dist.Work) -> None:
+    """Until a message has come; its own function, so that `lost_peer` knows an error of it."""
+    message.wait()
+
+
+def leaves_of(loss: Tensor) -> set[int]:
+    """Ids of the tensors to whose gradients the backward pass of a scalar adds, if the gradients on the way exist."""
+    leaves: set[int] = set()
+    seen, waiting = {loss.grad_fn}, [loss.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if hasattr(node, "variable"):
+            leaves.add(id(node.variable))
+        found = {after for after, _ in node.next_functions if after is not None} - seen
+        seen |= found
+        waiting += found
+    return leaves
+
+
+class Exchange:
+    """The mean over ranks of the gradients of a step, under way while its last backward pass still makes more of them.
+
+    Gradients lie in flat buckets, those of the parameters used last in front, since these are made first. A bucket goes
+    when its gradients are there and all buckets before it have gone; what then is left follows in `finish`. So every
+    rank sends the same messages in the same order, whichever parameters its losses reach.
+
+    Every rank gets the same bits, and of two ranks those of `average_over_ranks`. Of more, the place of a value in its
+    message decides in which order it is summed, so that the two differ by rounding.
+
+    Args:
+        parameters: In the order in which a forward pass uses them, the same on every rank.
+        bucket_bytes: Size of one message: small enough that the first goes early.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], bucket_bytes: int = 8 << 20) -> None:
+        self.buckets = list(buckets(reversed(parameters), bucket_bytes))
+        self.missing = [0] * len(self.buckets)  # gradients that the last backward pass still owes
+        self.sent: list[tuple[Tensor, dist.Work]] = []
+        self.closed = False
+        self.sent_early = 0  # buckets that went during the last backward pass
+
+    @contextmanager
+    def backward_pass(self, loss: Tensor, last: bool) -> Iterator[None]:
+        """To be entered for every backward pass of the step.
+
+        Args:
+            loss: Whose it is.
+            last: Whether no other one follows, so that gradients are whole as soon as it has added to them.
+
+        Raises:
+            RuntimeError: One follows the last.
+        """
+        if self.closed:
+            raise RuntimeError("a backward pass follows the one that was said to be the last of its step")
+        self.closed = last
+        hooks = self._watch(leaves_of(loss)) if last and num_ranks() > 1 else []
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self.sent_early = len(self.sent)
+
+    def _watch(self, reached: set[int]) -> list[RemovableHandle]:
+        """Waits for the gradients of the parameters of these ids; those of others are what they are."""
+        hooks = []
+        for number, bucket in enumerate(self.buckets):
+            awaited = [parameter for parameter in bucket if id(parameter) in reached]
+            self.missing[number] = len(awaited)
+            hooks += [p.register_post_accumulate_grad_hook(partial(self._arrived, number)) for p in awaited]
+        return hooks
+
+    def _arrived(self, number: int, parameter: Tensor) -> None:
+        self.missing[number] -= 1
+        while len(self.sent) < len(self.buckets) and self.missing[len(self.sent)] == 0:
+            self._send()
+
+    def _send(self) -> None:
+        """The first bucket that has not gone."""
+        bucket = self.buckets[len(self.sent)]
+        for parameter in bucket:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        flat = torch.cat([parameter.grad.reshape(-1) for parameter in bucket])
+        self.sent.append((flat, dist.all_reduce(flat, async_op=True)))
+
+    def finish(self, others: Sequence[Tensor] = ()) -> None:
+        """Replaces every gradient by its mean over all ranks; where a rank has none, it counts as zero.
+
+        Args:
+            others: What else is averaged, in place.
+        """
+        if num_ranks() == 1:
+            return
+        while len(self.sent) < len(self.buckets):
+            self._send()
+        average_over_ranks(others)
+        for bucket, (flat, message) in zip(self.buckets, self.sent, strict=True):
+            _wait(message)
+            _take_mean(flat, [parameter.grad for parameter in bucket])
 
 
 def buckets(tensors: Iterable[Tensor], max_bytes: int) -> Iterator[list[Tensor]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,7 @@ from stylegan_v import losses, schedules, steps
 from stylegan_v.agreement import check_agreement, check_split, check_trainer, check_views
 from stylegan_v.augment import AdaptiveProbability, AugmentPipe
 from stylegan_v.compiling import differentiated_twice
-from stylegan_v.distributed import average_over_ranks, num_ranks, summed_over_ranks
+from stylegan_v.distributed import Exchange, average_over_ranks, num_ranks, summed_over_ranks
 from stylegan_v.multi_scale import MultiScale
 from stylegan_v.networks import Discriminator, Generator
 from stylegan_v.noise import AddressedRandom
@@ -66,6 +66,8 @@ class VideoGAN(LightningModule):
         init_from: Weights that a new run starts from: a run folder, a checkpoint, a folder or file of weights, a
             snapshot of the original system. What fits is taken, what has a meaning adapted. Resuming does not read it.
         max_bad_updates: So many steps of one phase in a row with a loss or gradient that is not finite end the run.
+        overlap_exchange: Whether gradients travel between processes while the last backward pass of a step still makes
+            more of them. Worth trying between machines; within one the exchange is short.
     """
 
     reduces_own_gradients = True  # see `distributed.OwnReductionDDPStrategy`
@@ -90,6 +92,7 @@ class VideoGAN(LightningModule):
         multi_scale: MultiScale | None = None,
         init_from: str | None = None,
         max_bad_updates: int = 20,
+        overlap_exchange: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -113,6 +116,8 @@ class VideoGAN(LightningModule):
         self.started_from: Table | None = None  # what became of the source's tensors, where this start read them
         self.past_clips: int | None = 0  # clips seen by the weights that the run started from; None: not known
         self.guard = steps.DivergenceGuard(max_bad_updates)
+        self.overlap_exchange = overlap_exchange
+        self.exchange: Exchange | None = None  # of the gradients of the step under way, where it is overlapped
         self.keeps_gradients = False  # in the same memory for the whole run, as replayed CUDA graphs need it
         self.finite: dict[str, Tensor] = {}  # whether the steps of this update were taken, by phase
         self.latest: dict[str, Tensor] = {}  # what was last measured, by name
@@ -141,7 +146,7 @@ class VideoGAN(LightningModule):
                 fake, ws = self.generate(real.numbers, "generator")
                 logits = self.judge(fake, "generator")
                 loss = losses.generator_loss(logits)
-                self.backpropagate((loss + self.scale_losses(fake, means)) / len(reals))
+                self.backpropagate((loss + self.scale_losses(fake, means)) / len(reals), last=real is reals[-1])
                 means.record({"loss/g": loss, "w": ws[:, 0].mean(dim=0)} | fake.facts)
 
     def update_path_length(self, reals: list[Clips]) -> None:
@@ -158,7 +163,8 @@ class VideoGAN(LightningModule):
             penalty, mean = losses.path_length_deviation(lengths, self.mean_path_length)
             (slopes,) = torch.autograd.grad(penalty, lengths)
             for numbers in parts:
-                self.backpropagate((self.path_lengths(numbers) * slopes[numbers]).sum() * gain)
+                penalized = (self.path_lengths(numbers) * slopes[numbers]).sum() * gain
+                self.backpropagate(penalized, last=numbers is parts[-1])
             means |= {"loss/path_length": penalty.detach(), "path_length": mean}
         self.mean_path_length.copy_(torch.where(self.finite["path_length"], mean, self.mean_path_length))
 
@@ -173,7 +179,7 @@ class VideoGAN(LightningModule):
                 self.backpropagate(fake_loss / len(reals))
                 real_logits = self.judge(real, "discriminator/real")
                 real_loss = losses.real_loss(real_logits)
-                self.backpropagate(real_loss / len(reals))
+                self.backpropagate(real_loss / len(reals), last=real is reals[-1])
                 means.record({"loss/d": fake_loss.detach() + real_loss.detach(), "w": ws[:, 0].mean(dim=0)})
                 means.record({"scores/fake": fake_logits.mean(), "scores/real": real_logits.mean()})
                 means.record({"signs/fake": fake_logits.sign().mean(), "signs/real": real_logits.sign().mean()})
@@ -189,7 +195,8 @@ class VideoGAN(LightningModule):
                     logits = self.judge(real, "r1")
                 with self.without_autocast():
                     penalty = losses.r1_penalty(logits, real.clip, real.shares)
-                self.backpropagate(penalty * (self.gamma / 2 * self.r1_every / len(reals)))
+                weight = self.gamma / 2 * self.r1_every / len(reals)
+                self.backpropagate(penalty * weight, last=real is reals[-1])
                 means.record({"loss/r1": penalty})
 
     def update_ema(self) -> None:
@@ -221,10 +228,16 @@ class VideoGAN(LightningModule):
         optimizer.zero_grad(set_to_none=not self.keeps_gradients)
         if self.keeps_gradients:
             steps.gradients_of(optimizer.optimizer)
+        if self.overlap_exchange:
+            self.exchange = Exchange(steps.in_order_of_use(optimizer.optimizer))
         with self.toggled_optimizer(optimizer):
             yield means
         gradients = steps.gradients_of(optimizer.optimizer)
-        average_over_ranks([*gradients, *means.values()])
+        if self.exchange is None:
+            average_over_ranks([*gradients, *means.values()])
+        else:
+            self.exchange.finish(list(means.values()))
+            self.exchange = None
         self.on_gradients(phase)
         norm = steps.gradient_norm(gradients)
         finite = self.finite[phase] = steps.all_finite(norm, *means.values())
@@ -234,9 +247,10 @@ class VideoGAN(LightningModule):
             mapping.track(torch.where(finite, means.pop("w"), mapping.w_avg))
         self.latest |= means | {f"grad_norm/{phase}": norm}
 
-    def backpropagate(self, loss: Tensor) -> None:
-        """Adds the gradients of a loss to those of its parameters."""
-        with self.without_autocast():
+    def backpropagate(self, loss: Tensor, *, last: bool = False) -> None:
+        """Adds the gradients of a loss to those of its parameters; ``last`` of its step, so that they may travel."""
+        sending = nullcontext() if self.exchange is None else self.exchange.backward_pass(loss, last)
+        with self.without_autocast(), sending:
             self.manual_backward(loss)
 
     def without_autocast(self) -> torch.autocast:

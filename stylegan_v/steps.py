@@ -14,6 +14,8 @@ from errors import InputError
 
 logger = logging.getLogger(__name__)
 
+_SHARED = frozenset(("mapping", "motion", "temporal_modulation"))  # modules whose results enter many layers
+
 
 class AdversarialAdam(torch.optim.Adam):
     """Adam with the settings of adversarial training; fused, so that a step is left out without asking the host.
@@ -66,6 +68,19 @@ def gradients_of(optimizer: Optimizer) -> list[Tensor]:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
     return [parameter.grad for parameter in parameters]
+
+
+def in_order_of_use(optimizer: Optimizer) -> list[Tensor]:
+    """The parameters of an optimiser about as a forward pass uses them: those that all layers share, then the others.
+
+    The generator holds its mapping network, and what time becomes, behind or between the blocks that they feed.
+    """
+    named = [
+        (name, parameter)
+        for group in optimizer.param_groups
+        for name, parameter in zip(group["param_names"], group["params"], strict=True)
+    ]
+    return [parameter for _, parameter in sorted(named, key=lambda pair: _SHARED.isdisjoint(pair[0].split(".")))]
 
 
 def gradient_norm(gradients: list[Tensor]) -> Float[Tensor, ""]:
