@@ -54,7 +54,7 @@ class Clips:
 
     @property
     def facts(self) -> dict[str, Tensor]:
-        """For the record: mean log2 scale of the views, shares of clips by scale, and of those not at the native one."""
+        """For the record: mean log2 scale of the views, shares of clips by scale, and of all but the native one."""
         if self.view is None:
             return {}
         scales = self.view[:, 0]

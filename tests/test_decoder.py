@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 import generate
@@ -75,6 +76,16 @@ def test_it_learns_and_is_read_again_from_its_run(runs: tuple[Path, list[Generat
     window = torch.cat(list(render_float(after, latents, t, size=(45, 64), window=(20, 30, 45, 50))), dim=1)
     assert frames.shape == (1, 5, 3, 45, 64)
     torch.testing.assert_close(window, frames[..., 20:45, 30:50], rtol=0, atol=1e-4)
+
+
+def test_curves_have_its_losses_by_name_and_the_scales_that_were_drawn(runs: tuple[Path, list[Generator]]) -> None:
+    events = EventAccumulator(str(runs[0] / "field")).Reload()
+    scales = {f"views/scale_{name}" for name in ("below_1", "1", "to_2", "to_4", "above_4")}
+    losses = {"loss/g", "loss/d", "loss/r1", "loss/teacher", "loss/consistency"}
+    assert losses | scales | {"views/scaled", "views/log2_scale"} <= set(events.Tags()["scalars"])
+    first = {name: events.Scalars(name)[0].value for name in scales}
+    assert sum(first.values()) == pytest.approx(1) and first["views/scale_above_4"] == 0
+    assert all(event.value >= 0 for name in losses for event in events.Scalars(name))
 
 
 def test_exporting_says_that_it_cannot(

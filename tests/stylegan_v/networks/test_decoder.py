@@ -10,6 +10,8 @@ from errors import InputError
 from stylegan_v.losses import path_length_penalty
 from stylegan_v.networks import Generator
 from stylegan_v.networks.decoder import Canvas, DecoderInputs
+from stylegan_v.networks.decoders import latent_layer, nvp_field
+from stylegan_v.networks.decoders.gathering import Between, between
 from stylegan_v.networks.view import View
 from stylegan_v.ops.bicubic import resample, taps
 from tests.stylegan_v.networks.decoded import KINDS, draw, generator
@@ -196,6 +198,40 @@ def test_autocast_moves_no_place(kind: str) -> None:
         with torch.autocast("cpu", torch.bfloat16):
             assert torch.equal(network.decoder.base(drawn.rgb, asked), base)
     assert noise < 0.02 * exact.abs().max() + 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_under_autocast_the_whole_generator_keeps_its_geometry(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latents, offsets and shares of blends are the same to the last bit, whatever layers are rounded to."""
+    network, found = generator(kind, 32).train(), []
+
+    def watched(*args: Any) -> Between:
+        found.append(between(*args))
+        return found[-1]
+
+    for module in (latent_layer, nvp_field):
+        monkeypatch.setattr(module, "between", watched)
+    asked = {"size": (517, 385), "window": (250, 120, 258, 131), "shift": (0.1, 0.2)}
+    draw(network, (3.25,), **asked)
+    exact, found[:] = list(found), []
+    with torch.autocast("cpu", torch.bfloat16):
+        frames = draw(network, (3.25,), **asked)
+    assert frames.dtype == torch.float32 and len(found) == len(exact) == (4 if kind == "nvp" else 2)
+    for one, other in zip(exact, found, strict=True):
+        assert other.fraction.dtype == other.share.dtype == other.offset.dtype == torch.float32
+        assert all(map(torch.equal, one, other))
+    frames.square().mean().backward()
+    assert all(p.grad is None or p.grad.dtype == torch.float32 for p in network.decoder.parameters())
+    assert network.decoder.first.of_offset.grad.isfinite().all() and network.decoder.first.of_offset.grad.any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_under_autocast_a_shift_is_that_of_the_cubic_kernel_as_well(kind: str) -> None:
+    network = generator(kind, 32, stirred=False)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        native, shifted = draw(network), draw(network, shift=(0.3, 0.0))
+    rows = taps(torch.arange(32, dtype=torch.float64) + 0.3, 32)
+    assert shifted.dtype == torch.float32 and torch.equal(shifted, resample(native, rows, 3))
 
 
 @pytest.mark.parametrize("kind", KINDS)
