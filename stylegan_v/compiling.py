@@ -37,7 +37,7 @@ class Compilation:
     Args:
         backend: "inductor" makes kernels; "aot_eager" and "eager" run the graphs by torch's own, for tests.
         mode: Of inductor: "reduce-overhead" replays CUDA graphs, "max-autotune-no-cudagraphs" tries kernels at length.
-        dynamic: Whether graphs are made for all sizes; None: for those of the first call, and for all where they change.
+        dynamic: Whether graphs are made for all sizes; None: once they turn out to change.
 
     Raises:
         InputError: There are no such ones, or they do not go together.

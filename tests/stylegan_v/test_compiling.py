@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jaxtyping
 import pytest
 import torch
-from torch import Tensor
+from pytorch_lightning.demos.boring_classes import BoringModel
+from torch import Tensor, nn
 
-from stylegan_v.callbacks import CompileNetworks
+from errors import InputError
+from stylegan_v.callbacks import CompileNetworks, RecomputeActivations
+from stylegan_v.compiling import Compilation, Compiled, compile_method, differentiated_twice
 from tests.checkpoint_state import assert_same
-from tests.stylegan_v.tiny_gan import RecordingGAN, StopAfter, data, gan, trainer
+from tests.stylegan_v.tiny_gan import RecordingGAN, StopAfter, data, gan, same_gradient, trainer
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +70,157 @@ def test_only_first_derivatives_run_as_graphs_and_nothing_changes(tmp_path: Path
     assert second == [(1, "generator", 4), (1, "discriminator", 6), (1, "r1", 0)]
     assert graphs.compiled == 4  # of each network one for each of the two phases
     assert_same(tmp_path / "0.ckpt", tmp_path / "1.ckpt")
+
+
+class Square(nn.Module):
+    """A network of one weight; its graph can be told from itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([3.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x**2
+
+
+def compiled_square() -> tuple[Square, Graphs]:
+    network, graphs = Square(), Graphs()
+    compile_method(network, "forward", Compilation(graphs))
+    return network, graphs
+
+
+def test_names_stay_and_a_second_time_takes_the_place_of_the_first() -> None:
+    network, graphs = compiled_square()
+    assert list(network.state_dict()) == ["weight"]
+    compile_method(network, "forward", Compilation(graphs))
+    assert isinstance(network.forward, Compiled) and not isinstance(network.forward.method, Compiled)
+    assert network(torch.tensor([2.0])).item() == 12 and graphs.runs == 1
+
+
+def test_gradients_of_gradients_need_the_method_itself() -> None:
+    network = Square()
+    compile_method(network, "forward", Compilation("aot_eager"))
+    x = torch.tensor([2.0], requires_grad=True)
+    (slope,) = torch.autograd.grad(network(x), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="double backward"):
+        slope.backward()
+    with differentiated_twice():
+        (slope,) = torch.autograd.grad(network(x), x, create_graph=True)
+    slope.backward()
+    assert x.grad.item() == 6  # of 3 x^2
+
+
+def test_copies_are_not_compiled_and_run_their_own_parameters() -> None:
+    network, graphs = compiled_square()
+    network(torch.ones(1))
+    for other in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):  # noqa: S301
+        other.weight.data.fill_(5.0)
+        assert other(torch.ones(1)).item() == 5
+        assert other.forward.__self__ is other
+    assert graphs.runs == 1 and isinstance(network.forward, Compiled)
+
+
+def test_loaded_weights_are_those_of_the_next_run() -> None:
+    network, graphs = compiled_square()
+    assert network(torch.ones(1)).item() == 3
+    network.load_state_dict({"weight": torch.tensor([7.0])})
+    assert network(torch.ones(1)).item() == 7 and graphs.compiled == 1 and graphs.runs == 2
+
+
+def test_derivatives_are_taken_without_autocast() -> None:
+    """As training takes them, also where the forward pass rounds: the rounded weights see the slopes unrounded."""
+    grads = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        layer = nn.Linear(33, 7)
+        if compiled:
+            compile_method(layer, "forward", Compilation("aot_eager"))
+        with torch.autocast("cpu", torch.bfloat16):
+            out = layer(torch.randn(5, 33)).float()
+        with torch.autocast("cpu", enabled=False):
+            (out.square().sum() / 3).backward()
+        grads.append(layer.weight.grad)
+    assert torch.equal(*grads)
+
+
+def test_what_is_no_single_graph_is_refused() -> None:
+    class Asking(Square):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) if x.sum() > 0 else x
+
+    network = Asking()
+    compile_method(network, "forward", Compilation("eager"))
+    with pytest.raises(InputError, match="backend: eager cannot compile the network"):
+        network(torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backend": "nvcc"}, "backend: nvcc: give one of inductor, aot_eager, eager"),
+        ({"mode": "fast"}, "mode: fast: give one of default, reduce-overhead"),
+        ({"backend": "eager", "mode": "reduce-overhead"}, "belongs to backend inductor"),
+    ],
+)
+def test_unknown_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Compilation(**settings)
+
+
+def test_devices_are_checked_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="reduce-overhead replays CUDA graphs, and the device is cpu"):
+        trainer(tmp_path, CompileNetworks(mode="reduce-overhead")).fit(gan(), data())
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
+    torch._inductor.cpp_builder.cpp_compiler_search.cache_clear()
+    with pytest.raises(InputError, match=r"inductor needs a C\+\+ compiler"):
+        trainer(tmp_path, CompileNetworks()).fit(gan(), data())
+
+
+def test_other_models_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="CompileNetworks: is for video GANs, model is BoringModel"):
+        trainer(tmp_path, CompileNetworks(), fast_dev_run=1).fit(BoringModel())
+
+
+def test_gradients_kept_in_place_are_the_same(tmp_path: Path) -> None:
+    """As replayed graphs need them, which write theirs into the same memory again."""
+    for number, keeps in enumerate((False, True)):
+        model = gan(augmented=True, pl_weight=2.0, r1_every=1, num_micro_batches=2)
+        model.keeps_gradients = keeps
+        run = trainer(tmp_path / str(number), StopAfter(2))
+        run.fit(model, data())
+        run.save_checkpoint(tmp_path / f"{number}.ckpt")
+    assert_same(tmp_path / "0.ckpt", tmp_path / "1.ckpt")
+
+
+def run_until(path: Path, updates: int, compiled: bool, ckpt: Path | None = None) -> Path:
+    """A run with everything switched on, to so many updates, and its checkpoint."""
+    clips = data(labelled=True)
+    clips.setup("fit")
+    callbacks = [CompileNetworks(backend="eager")] if compiled else []
+    run = trainer(path.parent, *callbacks, StopAfter(updates))
+    run.fit(gan(clips.c_dim, augmented=True, pl_weight=2.0, freeze_d=2), clips, ckpt_path=ckpt)
+    run.save_checkpoint(path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiled", [False, True])
+def test_runs_go_on_compiled_or_not(tmp_path: Path, compiled: bool) -> None:
+    """To the bit: a checkpoint does not know how it was made."""
+    whole = run_until(tmp_path / "whole.ckpt", 3, compiled=False)
+    half = run_until(tmp_path / "half.ckpt", 1, compiled=not compiled)
+    assert_same(whole, run_until(tmp_path / "rest.ckpt", 3, compiled=compiled, ckpt=half))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("callbacks", [[], [RecomputeActivations()]])
+def test_gradients_through_compiled_derivatives(tmp_path: Path, callbacks: list) -> None:
+    """Up to rounding; also where activations are made again."""
+    gradients = []
+    for chosen in ([], [*callbacks, CompileNetworks(backend="aot_eager")]):
+        model = gan(made=RecordingGAN, augmented=True, pl_weight=2.0, r1_every=1)
+        trainer(tmp_path, *chosen, StopAfter(1)).fit(model, data())
+        gradients.append(model.gradients)
+    assert {name.split("/")[1] for name in gradients[0]} == {"generator", "path_length", "discriminator", "r1"}
+    for phase, expected in gradients[0].items():
+        assert same_gradient(expected, gradients[1][phase]), phase
