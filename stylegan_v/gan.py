@@ -190,11 +190,11 @@ class VideoGAN(LightningModule):
         """Flattens the discriminator around real clips (R1, Mescheder et al. 2018); differentiates twice."""
         with self.step("r1", self.optimizers()[1]) as means:
             for real in reals:
-                real = replace(real, clip=real.clip.detach().requires_grad_())
+                leaf = replace(real, clip=real.clip.detach().requires_grad_())
                 with differentiated_twice():
-                    logits = self.judge(real, "r1")
+                    logits = self.judge(leaf, "r1")
                 with self.without_autocast():
-                    penalty = losses.r1_penalty(logits, real.clip, real.shares)
+                    penalty = losses.r1_penalty(logits, leaf.clip, leaf.shares)
                 weight = self.gamma / 2 * self.r1_every / len(reals)
                 self.backpropagate(penalty * weight, last=real is reals[-1])
                 means.record({"loss/r1": penalty})
