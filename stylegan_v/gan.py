@@ -37,6 +37,7 @@ from stylegan_v.multi_scale import MultiScale
 from stylegan_v.networks import Discriminator, Generator
 from stylegan_v.noise import AddressedRandom
 from stylegan_v.optimizers import make_optimizer
+from stylegan_v.r1 import ExactR1
 from stylegan_v.training_clips import Clips, draw_clips, draw_inputs, split
 from stylegan_v.transfer import Table, start_from
 
@@ -55,6 +56,7 @@ class VideoGAN(LightningModule):
         ada: Probability of each of these transforms; None with ``augment``: adaptive with its defaults.
         r1_gamma: Weight of the R1 penalty; None: 0.0002 H W / batch size; 0 leaves the phase out.
         r1_every: Updates between two R1 steps.
+        r1: How the gradient of this penalty comes about; None: exactly, by differentiating twice.
         generator_regularization: Path length penalty and style mixing.
         ema_kclips: Half-life of the averaged generator, thousands of clips; None: 10 batch size / 32.
         ema_rampup: Largest half-life as a share of the clips seen so far; None: no ramp-up.
@@ -83,6 +85,7 @@ class VideoGAN(LightningModule):
         ada: AdaptiveProbability | None = None,
         r1_gamma: float | None = None,
         r1_every: int = 16,
+        r1: ExactR1 | None = None,
         generator_regularization: schedules.GeneratorRegularization = schedules.GeneratorRegularization(),  # noqa: B008
         ema_kclips: float | None = None,
         ema_rampup: float | None = 0.05,
@@ -104,7 +107,7 @@ class VideoGAN(LightningModule):
             raise InputError("model.ada: there is nothing to apply with this probability; give model.augment too")
         self.augment, self.augment_p = augment, 0.0
         self.ada = AdaptiveProbability() if ada is None and augment is not None else ada
-        self.r1_gamma, self.r1_every = r1_gamma, r1_every
+        self.r1_gamma, self.r1_every, self.r1 = r1_gamma, r1_every, ExactR1() if r1 is None else r1
         self.regularization = generator_regularization
         self.ema_kclips, self.ema_rampup = ema_kclips, ema_rampup
         self.total_kimg, self.num_micro_batches = total_kimg, num_micro_batches
@@ -187,17 +190,19 @@ class VideoGAN(LightningModule):
                     self.ada.observe(real_logits.detach())
 
     def update_r1(self, reals: list[Clips]) -> None:
-        """Flattens the discriminator around real clips (R1, Mescheder et al. 2018); differentiates twice."""
+        """Flattens the discriminator around real clips (R1, Mescheder et al. 2018)."""
+        weight = self.gamma / 2 * self.r1_every / len(reals)
         with self.step("r1", self.optimizers()[1]) as means:
-            for real in reals:
-                leaf = replace(real, clip=real.clip.detach().requires_grad_())
-                with differentiated_twice():
-                    logits = self.judge(leaf, "r1")
-                with self.without_autocast():
-                    penalty = losses.r1_penalty(logits, leaf.clip, leaf.shares)
-                weight = self.gamma / 2 * self.r1_every / len(reals)
-                self.backpropagate(penalty * weight, last=real is reals[-1])
-                means.record({"loss/r1": penalty})
+            for number, real in enumerate(reals, start=1):
+
+                def judge(clip: Tensor, real: Clips = real) -> Tensor:
+                    with differentiated_twice():
+                        return self.judge(replace(real, clip=clip), "r1")
+
+                def backpropagate(loss: Tensor, last: bool, done: bool = number == len(reals)) -> None:
+                    self.backpropagate(loss * weight, last=last and done)
+
+                means.record({"loss/r1": self.r1(judge, real.clip, real.shares, backpropagate)})
 
     def update_ema(self) -> None:
         """Moves the averaged generator's parameters towards the generator's and copies its buffers."""
@@ -325,6 +330,7 @@ class VideoGAN(LightningModule):
             check_trainer(self.trainer.strategy, self.trainer.precision, self.trainer.world_size)
             group_size = self.discriminator.mbstd_group_size
             check_split(self.data.batch_size, self.trainer.world_size, self.num_micro_batches, group_size)
+            self.r1.check(self.discriminator)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         g_optimizer = make_optimizer("model.g_optimizer", self.g_optimizer, self.generator)
