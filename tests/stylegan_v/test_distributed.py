@@ -84,9 +84,107 @@ def test_restarts_are_told_by_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     assert distributed.restarted()
 
 
-def two_processes(what: str, folder: Path) -> list[dict[str, Any]]:
+class Message(torch.distributed.Work):
+    """One that has come; its tensor is what this and another rank with the same values sum up to."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        super().__init__()
+        tensor *= 2
+
+    def wait(self, timeout: Any = None) -> bool:
+        """Nothing is left to wait for."""
+        return True
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
+    """Makes this process one of two that compute the same; what it sends, message by message."""
+    messages: list[list[float]] = []
+
+    def all_reduce(tensor: torch.Tensor, async_op: bool = False) -> Message:
+        messages.append(tensor.tolist())
+        return Message(tensor)
+
+    monkeypatch.setattr(distributed, "num_ranks", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "all_reduce", all_reduce)
+    return messages
+
+
+def weights(*values: float) -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(torch.tensor([value])) for value in values]
+
+
+def test_leaves_of_a_loss_are_those_that_it_depends_on() -> None:
+    a, b, c, d = weights(1.0, 2.0, 3.0, 4.0)
+    loss = (a * b + torch.exp(a)).sum() + c.detach().sum()
+    assert distributed.leaves_of(loss) == {id(a), id(b)}
+    (slope,) = torch.autograd.grad((a * d**2 + c).sum(), a, create_graph=True)
+    assert distributed.leaves_of(slope.square().sum()) == {id(d)}
+    loss.backward()
+    assert c.grad is None and a.grad is not None
+
+
+def test_gradients_go_in_buckets_from_the_last_parameter_on_before_the_pass_ends(sent: list[list[float]]) -> None:
+    first, middle, last = weights(1.0, 2.0, 3.0)
+    exchange = distributed.Exchange([first, middle, last], bucket_bytes=4)
+    with exchange.backward_pass((loss := (first * 5 + middle * 7).sum()), last=False):
+        loss.backward()
+    assert sent == [] and exchange.sent_early == 0
+    seen: list[int] = []
+    first.register_hook(lambda gradient: seen.append(len(sent)))
+    with exchange.backward_pass((loss := (torch.exp(first * 0) * middle * last).sum()), last=True):
+        loss.backward()
+    assert seen == [2]  # two messages were under way when the gradient of the first parameter came
+    assert exchange.sent_early == 3 and sent == [[2.0], [7.0 + 3.0], [5.0]]
+    exchange.finish([total := torch.tensor([4.0])])
+    assert [parameter.grad.item() for parameter in (first, middle, last)] == [5.0, 10.0, 2.0] and total.item() == 4.0
+    assert sent[3] == [4.0]
+
+
+def test_buckets_keep_their_order_where_a_loss_reaches_some_parameters_only(sent: list[list[float]]) -> None:
+    first, middle, last = weights(1.0, 2.0, 3.0)
+    exchange = distributed.Exchange([first, middle, last], bucket_bytes=4)
+    with exchange.backward_pass((loss := (first * middle).sum()), last=True):
+        loss.backward()
+    assert sent == [[0.0], [1.0], [2.0]] and exchange.sent_early == 3
+    exchange.finish()
+    assert last.grad.item() == 0.0
+
+    # A gradient that does not come although the graph leads there holds back what is behind it until the end.
+    for parameter in (first, middle, last):
+        parameter.grad = None
+    exchange = distributed.Exchange([first, middle, last], bucket_bytes=4)
+    with exchange.backward_pass((loss := (first * middle + last).sum()), last=True):
+        torch.autograd.backward(loss, inputs=[first, middle])
+    assert exchange.sent_early == 0
+    exchange.finish()
+    assert sent[3:] == [[0.0], [1.0], [2.0]]
+
+
+def test_no_backward_pass_follows_the_last_one() -> None:
+    (only,) = weights(1.0)
+    exchange = distributed.Exchange([only])
+    with exchange.backward_pass((loss := only.sum()), last=True):
+        loss.backward()
+    with pytest.raises(RuntimeError, match="follows"), exchange.backward_pass(only.sum(), last=False):
+        pass
+    exchange.finish()
+    assert only.grad.item() == 1.0 and exchange.sent_early == 0 and not only._post_accumulate_grad_hooks
+
+
+def test_an_error_of_a_message_under_way_means_a_lost_peer() -> None:
+    class Broken(torch.distributed.Work):
+        def wait(self, timeout: Any = None) -> bool:
+            raise RuntimeError("Connection closed by peer")
+
+    with pytest.raises(RuntimeError) as caught:
+        distributed._wait(Broken())
+    assert distributed.lost_peer(caught.value)
+
+
+def two_processes(what: str, folder: Path, program: str = "tiny_gan") -> list[dict[str, Any]]:
     """What both ranks write down."""
-    command = [sys.executable, "-m", "tests.stylegan_v.tiny_gan", what, str(folder)]
+    command = [sys.executable, "-m", f"tests.stylegan_v.{program}", what, str(folder)]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=240)
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
 
@@ -112,3 +210,19 @@ def test_both_ranks_skip_what_one_rank_spoilt(tmp_path: Path) -> None:
         assert result["bad_in_a_row"] == {"generator": 1, "discriminator": 1, "r1": 1}
         assert all(value.isfinite().all() for value in result["state"].values())
     assert all(torch.equal(value, second["state"][name]) for name, value in first["state"].items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["plain", "multi_scale"])
+def test_gradients_under_way_early_are_those_exchanged_afterwards_bit_for_bit(kind: str, tmp_path: Path) -> None:
+    """All phases of two updates; micro-batches, labels, augmentation, frozen layers; views that differ by rank."""
+    ranks = two_processes(kind, tmp_path, "overlapping_gan")
+    for rank in ranks:
+        after, early = rank["after"], rank["overlapped"]
+        assert {phase.split("/")[1] for phase in after["gradients"]} >= {"generator", "discriminator", "r1"}
+        for phase, gradients in after["gradients"].items():
+            assert all(torch.equal(a, b) for a, b in zip(gradients, early["gradients"][phase], strict=True)), phase
+        assert all(torch.equal(value, early["state"][name]) for name, value in after["state"].items())
+        assert len(early["counts"]) == (4 if kind == "plain" else 3)
+        assert all(0 < soon == there for soon, there in early["counts"].values()), early["counts"]
+        assert after["counts"] == {}

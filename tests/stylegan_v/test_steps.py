@@ -14,6 +14,7 @@ from torch import nn
 
 from errors import InputError
 from stylegan_v import steps
+from stylegan_v.optimizers import make_optimizer
 
 OPTIMIZERS = {
     "fused adam": lambda params: steps.AdversarialAdam(params),
@@ -117,3 +118,11 @@ def test_guard_counts_each_phase_by_itself(caplog: pytest.LogCaptureFixture) -> 
     ]
     with pytest.raises(InputError, match="phase r1 was not finite for 2 updates in a row, the last at update 16"):
         guard.check(16, {"generator": True, "discriminator": True, "r1": False})
+
+
+def test_what_all_layers_share_is_used_first() -> None:
+    network = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ("blocks", "mapping", "decoder", "motion")})
+    optimizer = make_optimizer("optimizer", lambda params: torch.optim.SGD(params, lr=1.0), network)
+    names = {parameter: name for name, parameter in network.named_parameters()}
+    used = [names[parameter].split(".")[0] for parameter in steps.in_order_of_use(optimizer)]
+    assert used == ["mapping", "motion", "blocks", "decoder"]
