@@ -120,7 +120,7 @@ class TrainStep:
         self.forget(self.discriminator, self.generator)
         with self.autocast():
             loss = losses.generator_loss(self.logits(self.generator(self.z, self.t.double())))
-        loss.backward()
+        self.backward(loss, last=True)
 
     def update_discriminator(self) -> None:
         """Fakes and reals one after the other, each with its own backward pass."""
@@ -129,17 +129,21 @@ class TrainStep:
             with torch.no_grad():
                 fake = self.generator(self.z, self.t.double())
             loss = losses.fake_loss(self.logits(fake))
-        loss.backward()
+        self.backward(loss)
         with self.autocast():
             loss = losses.real_loss(self.logits(self.real))
-        loss.backward()
+        self.backward(loss, last=True)
 
     def update_r1(self) -> None:
         self.forget(self.generator, self.discriminator)
         real = self.real.clone().requires_grad_()
         with self.autocast():
             logits = self.logits(real)
-        losses.r1_penalty(logits, real).backward()
+        self.backward(losses.r1_penalty(logits, real), last=True)
+
+    def backward(self, loss: Tensor, last: bool = False) -> None:
+        """One backward pass; ``last`` is that of the phase."""
+        loss.backward()
 
     def step(self) -> None:
         """Both optimisers; a parameter without a gradient gets a zero one, so that all of them are stepped."""
