@@ -42,6 +42,8 @@ class Options:
             whole file, such as 0.5,0.5,1:0.3,0.4,8.
         tile: Side of the parts that large frames are drawn in, in pixels; changes nothing but memory. None: as memory
             allows.
+        compile: Compile the network before it draws (torch.compile): minutes, then faster where that pays. Frames
+            differ by rounding.
     """
 
     ckpt: str
@@ -58,6 +60,7 @@ class Options:
     size: str | None = None
     zoom: str | None = None
     tile: int | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         _positive("data_fps", self.data_fps)

@@ -153,6 +153,17 @@ def _settings(compilation: Compilation) -> Iterator[None]:
             ) from error
 
 
+def compile_generator(generator: nn.Module, compilation: Compilation) -> None:
+    """Lets a generator draw by graphs, in sampling as in training; mapping, motion and decoder stay as they are.
+
+    Args:
+        generator: With a synthesis network.
+        compilation: How.
+    """
+    for name in ("backbone", "run_folded"):
+        compile_method(generator.synthesis, name, compilation)
+
+
 def compile_method(network: nn.Module, name: str, compilation: Compilation) -> None:
     """Lets a method of a network run as graphs; one that does so already gets other graphs.
 

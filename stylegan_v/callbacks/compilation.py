@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from errors import InputError
-from stylegan_v.compiling import Backend, Compilation, Mode, compile_method
+from stylegan_v.compiling import Backend, Compilation, Mode, compile_generator, compile_method
 from stylegan_v.networks import Discriminator, Generator
 
 
@@ -43,7 +43,7 @@ class CompileNetworks(Callback):
             raise InputError(f"CompileNetworks: is for video GANs, model is {type(pl_module).__name__}: leave it out")
         self.compilation.check(trainer.strategy.root_device)
         if self.generator:
-            compile_method(networks[0].synthesis, "backbone", self.compilation)
+            compile_generator(networks[0], self.compilation)
         if self.discriminator:
             compile_method(networks[1], "forward", self.compilation)
         pl_module.keeps_gradients = self.compilation.replays

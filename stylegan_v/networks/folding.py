@@ -25,6 +25,7 @@ from einops import repeat
 from jaxtyping import Float
 from torch import Tensor
 
+from stylegan_v.compiling import Compiled
 from stylegan_v.networks.decoder import Canvas
 from stylegan_v.networks.geometry import center_crop
 from stylegan_v.networks.layers import StyledConv
@@ -233,6 +234,9 @@ class FoldedSynthesis:
         limit = _CPU_FEATURE_BYTES if device == "cpu" else sys.maxsize
         frame_bytes = [level.height * level.width * level.channels * dtype.itemsize for level in synthesis.levels]
         self.frames_at_once = [max(1, limit // size) for size in frame_bytes]
+        # One graph takes all frames at once; random noise is drawn in another order in a graph.
+        graphs = isinstance(synthesis.run_folded, Compiled) and noise_mode != "random"
+        self.run = synthesis.run_folded if graphs else None
 
     @torch.no_grad()
     def __call__(self, motion_v: Float[Tensor, "T V"], view: View | None = None) -> Float[Tensor, "T 3 Y X"]:
@@ -252,7 +256,17 @@ class FoldedSynthesis:
 
     def _frames(self, motion_v: Tensor, finish: Callable[[Canvas], Tensor | list[Canvas]]) -> Any:
         with torch.autocast(self.device, enabled=False):
+            if self.run is not None:
+                return self._from_block(len(self.blocks), self.run(self.all_blocks, motion_v), finish)
             return self._from_block(0, (self.entry(motion_v), None, None, motion_v), finish)
+
+    def all_blocks(self, motion_v: Float[Tensor, "T V"]) -> State:
+        """What the blocks make of all frames at once."""
+        x, rgb, features = self.entry(motion_v), None, None
+        for number, block in enumerate(self.blocks):
+            x, rgb = block(x, rgb)
+            features = x if number == self.tapped else features
+        return x, rgb, features, motion_v
 
     def _from_block(self, first: int, state: State, finish: Callable[[Canvas], Any]) -> Any:
         """What the blocks from this one on make of features; a few frames at a time where they are large.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from einops import rearrange, repeat
@@ -290,6 +290,10 @@ class SynthesisNetwork(nn.Module):
             features = x if name == self.tapped else features
             taken += len(block.convs)
         return center_crop(rgb, self.resolution) if self.decoder is None else rgb, features, ws[:, -1]
+
+    def run_folded(self, run: Callable[[Tensor], Any], motion_v: Float[Tensor, "N V"]) -> Any:
+        """Runs this network folded for one video (`folding`); a method of its own, so that it can be compiled."""
+        return run(motion_v)
 
     def _native(self, frames: Float[Tensor, "N 3 H W"], views: list[View]) -> Float[Tensor, "N 3 H W"]:
         if not all(view.native(self.resolution) for view in views):

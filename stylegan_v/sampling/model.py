@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from errors import InputError
 from generate_options import Options
+from stylegan_v.compiling import Compilation, compile_generator
 from stylegan_v.networks import Generator
 from stylegan_v.pretrained import make_generator, read_model
 from stylegan_v.rendering import VideoLatents
@@ -82,13 +83,18 @@ def open_model(options: Options) -> Model:
     generator = make_generator(weights)
     labels = _labels(generator, options.label)
     device = pick_device(options.device)
+    generator.to(device)
+    if options.compile:
+        compilation = Compilation()
+        compilation.check(device)
+        compile_generator(generator, compilation)
     return Model(
-        generator.to(device),
+        generator,
         options.data_fps or training_fps(weights),
         options.truncation_psi,
         labels,
         _sha256(weights.path),
-        _origin(weights, device),
+        _origin(weights, device) | ({"compiled": True} if options.compile else {}),
     )
 
 

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from errors import InputError
 from stylegan_v.callbacks import CompileNetworks, RecomputeActivations
-from stylegan_v.compiling import Compilation, Compiled, compile_method, differentiated_twice
+from stylegan_v.compiling import Compilation, Compiled, compile_generator, compile_method, differentiated_twice
+from stylegan_v.networks import Generator
+from stylegan_v.rendering import draw_latents, render_float
 from tests.checkpoint_state import assert_same
-from tests.stylegan_v.tiny_gan import RecordingGAN, StopAfter, data, gan, same_gradient, trainer
+from tests.stylegan_v.tiny_gan import RecordingGAN, StopAfter, data, gan, generator, same_gradient, trainer
 
 
 @pytest.fixture(autouse=True)
@@ -224,3 +226,28 @@ def test_gradients_through_compiled_derivatives(tmp_path: Path, callbacks: list)
     assert {name.split("/")[1] for name in gradients[0]} == {"generator", "path_length", "discriminator", "r1"}
     for phase, expected in gradients[0].items():
         assert same_gradient(expected, gradients[1][phase]), phase
+
+
+@pytest.mark.parametrize("videos", [[0], [0, 1]])
+def test_compiled_generators_draw_the_same_videos(videos: list[int]) -> None:
+    """Folded for one video, which another takes without a new graph; with a last chunk that is shorter."""
+    plain, graphs = generator().eval(), Graphs()
+    compiled = copy.deepcopy(plain)
+    compile_generator(compiled, Compilation(graphs))
+
+    def draw(network: Generator, first: int) -> Tensor:
+        latents = draw_latents(network, 0, [first + video for video in videos])
+        return torch.cat(list(render_float(network, latents, torch.arange(11.0).double(), chunk=4)), dim=1)
+
+    assert torch.equal(draw(plain, 0), draw(compiled, 0))
+    assert torch.equal(draw(plain, 2), draw(compiled, 2))
+    assert graphs.compiled == 2 and graphs.runs == 6 * len(videos)
+
+
+def test_random_noise_is_drawn_as_without_graphs() -> None:
+    network = Generator(16, z_dim=8, w_dim=8, channel_base=128, channel_max=8, noise_inputs=True).eval()
+    graphs, latents, t = Graphs(), draw_latents(network, 0, [0]), torch.arange(4.0).double()
+    compile_generator(network, Compilation(graphs))
+    for mode, runs in (("random", 0), ("const", 1)):
+        next(render_float(network, latents, t, chunk=4, noise_mode=mode))
+        assert graphs.runs == runs
