@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -86,6 +89,21 @@ def test_curves_have_its_losses_by_name_and_the_scales_that_were_drawn(runs: tup
     first = {name: events.Scalars(name)[0].value for name in scales}
     assert sum(first.values()) == pytest.approx(1) and first["views/scale_above_4"] == 0
     assert all(event.value >= 0 for name in losses for event in events.Scalars(name))
+
+
+@pytest.mark.slow
+def test_at_full_width_an_update_above_native_runs_and_starts_from_what_the_source_draws(tmp_path: Path) -> None:
+    """The config from 256 to 1024 px, with one clip; in a process of its own, so that its memory can be told."""
+    command = [sys.executable, "-m", "tests.stylegan_v.full_width", str(tmp_path)]
+    subprocess.run(command, cwd=CONFIGS.parent, check=True, timeout=1800)
+    found = json.loads((tmp_path / "result.json").read_text())
+    print(f"peak memory of a full-width update: {found['peak_gb']:.2f} GB")  # shown by -s
+    assert found["peak_gb"] < 10
+    assert max(found["started"]) <= 1e-4 and found["contrast"] > 0.1
+    assert found["updates"] == 1 and found["latest"]["views/log2_scale"] > 1
+    assert found["finite"] and all(map(math.isfinite, found["latest"].values()))
+    assert found["bad"] == {"generator": 0, "discriminator": 0, "r1": 0}
+    assert found["head_moved"] and found["latest"]["loss/teacher"] > 0 and found["latest"]["loss/consistency"] > 0
 
 
 def test_exporting_says_that_it_cannot(
