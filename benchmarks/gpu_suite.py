@@ -65,6 +65,9 @@ def parts(tiny: bool) -> list[Part]:
     found.append(Part("memory_table", ("benchmarks/memory_table.py", *flags, *_PRECISION, *narrow), 150))
     which = ("tests/benchmarks/test_measuring.py",) if tiny else ("-m", "gpu")
     found.append(Part("gpu_tests", ("-m", "pytest", "-q", "-p", "no:cacheprovider", *which), 120, json=False))
+    # Last, since compiling takes minutes.
+    found += [_compiled(tiny, mode) for mode in (["default"] if tiny else ["default", "reduce-overhead"])]
+    found.append(_compiled_sampling(tiny))
     return found
 
 
@@ -96,6 +99,20 @@ def _sampling(resolution: int) -> Part:
         ("--frames", "8", "--chunk", "4", "--channel_base", "256") if tiny else ("--frames", "2048", "--chunk", "64")
     )
     return Part("sampling", ("benchmarks/sampling.py", "--resolution", str(resolution), *sizes, *_PRECISION), 60)
+
+
+def _compiled(tiny: bool, mode: str) -> Part:
+    """The phases of an update without and with compiled networks; the toy needs no compiler."""
+    sizes = ("--resolution", "32", "--batch", "2", "--channel_base", "64") if tiny else ("--batch", "16")
+    toy = ("--backend", "eager", "--repeats", "1") if tiny else ("--repeats", "5")
+    flags = (*sizes, *toy, "--conditioning", "hypernetwork", "--phases", "[forward,G,D]", "--compile", mode)
+    return Part(f"compiled_{mode}", ("benchmarks/train_step.py", *flags, *_PRECISION), 240)
+
+
+def _compiled_sampling(tiny: bool) -> Part:
+    sampling = _sampling(32 if tiny else 256)
+    toy = ("--backend", "eager") if tiny else ()
+    return Part("compiled_sampling", (*sampling.command, "--compile", "default", *toy), 150)
 
 
 def run(part: Part, limit: float) -> dict:

@@ -26,8 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import torch
 from torch import Tensor
 
+from benchmarks.compiled import Beside, beside, said
 from benchmarks.measuring import ORIGINAL_PRODUCT, MultiplyAdds, measure_product
 from benchmarks.train_step import Precision
+from errors import clear_errors
+from stylegan_v.compiling import Backend, Compilation, Mode, compile_generator
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import VideoLatents, draw_latents, render
 
@@ -50,6 +53,7 @@ class Report:
         original_quotient: The same of the recorded original; None where none was recorded.
         score: The first over the second.
         cpu_score: The same, with process-CPU seconds of sampling and of the product here.
+        compiled: The whole video without and with a compiled network, where that was asked for.
     """
 
     settings: dict[str, object]
@@ -61,6 +65,7 @@ class Report:
     original_quotient: float | None = None
     score: float | None = None
     cpu_score: float | None = None
+    compiled: Beside | None = None
 
 
 def sampling(
@@ -71,6 +76,8 @@ def sampling(
     precision: Precision = "32",
     repeats: int = 1,
     channel_base: int | None = None,
+    compile: Mode | None = None,
+    backend: Backend = "inductor",
 ) -> Report:
     """Times the rendering of one video.
 
@@ -82,7 +89,11 @@ def sampling(
         precision: Float32 everywhere, or bfloat16 where autocast allows it.
         repeats: Videos, after one chunk to warm up; the median counts.
         channel_base: A narrower or wider network than the published one.
+        compile: Also measure the video with a compiled network, by turns with it as it is: "default",
+            "reduce-overhead" (CUDA graphs) or "max-autotune-no-cudagraphs".
+        backend: Of compiling.
     """
+    compilation = None if compile is None else Compilation(backend, compile)
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     torch.manual_seed(0)
     generator = Generator(resolution, channel_base=channel_base or (32768 if resolution >= 512 else 16384))
@@ -96,6 +107,11 @@ def sampling(
             _render(generator, latents, t[:chunk], chunk)
         multiply_adds = counter.total / len(t[:chunk]) / 1e9
         timings = [_time(generator, latents, t, chunk) for _ in range(repeats)]
+        compared = None
+        if compilation is not None:
+            compilation.check(target)
+            compile_generator(generator, compilation)
+            compared = beside(lambda: _render(generator, latents, t, chunk), target, rounds=repeats)
     products.append(measure_product(target))
 
     seconds, cpu_seconds = (statistics.median(column) for column in zip(*timings, strict=True))
@@ -115,6 +131,7 @@ def sampling(
         multiply_adds_per_frame=multiply_adds,
         product_gflops=gflops,
         quotient=quotient(frames / seconds, multiply_adds, statistics.mean(gflops)),
+        compiled=compared,
     )
     if target.type == "cpu" and precision == "32" and channel_base is None and resolution in ORIGINAL:
         report.original_quotient = quotient(ORIGINAL[resolution], multiply_adds, ORIGINAL_PRODUCT)
@@ -152,7 +169,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """The command: `sampling` with its arguments as flags."""
     from jsonargparse import auto_cli
 
-    report = auto_cli(sampling, args=args, as_positional=False)
+    with clear_errors("benchmarks/sampling.py"):
+        report = auto_cli(sampling, args=args, as_positional=False)
     given = report.settings
     against = (
         ""
@@ -167,6 +185,8 @@ def main(args: Sequence[str] | None = None) -> None:
         f"quotient {report.quotient:.3f}{against}",
         file=sys.stderr,
     )
+    if report.compiled is not None:
+        print(f"plain, compiled, ratio: {said('video', report.compiled)}", file=sys.stderr)
     print(json.dumps(asdict(report), indent=1))
 
 

@@ -34,8 +34,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import torch
 from torch import Tensor, nn
 
+from benchmarks.compiled import Beside, beside, said
 from benchmarks.measuring import ORIGINAL_PRODUCT, ORIGINAL_THREADS, Timing, measure, measure_product, score
+from errors import clear_errors
 from stylegan_v import losses
+from stylegan_v.compiling import Backend, Compilation, Mode, compile_generator, compile_method, differentiated_twice
 from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, ProjectionConditioning
 
 # The original implementation, plain PyTorch operations, 2 CPU cores: torch 2.13 CPU build, 2 threads, float32, full
@@ -47,6 +50,7 @@ ORIGINAL: dict[tuple[int, int, int], dict[str, tuple[float, float]]] = {
     (256, 2, 3): {"forward": (3.3, 6.3), "G": (13.8, 25.6), "D": (17.6, 32.7), "R1": (17.6, 33.4)},
 }
 R1_EVERY = 16
+COMPILED = ("forward", "G", "D")  # the phases that graphs have a part in
 
 Precision = Literal["32", "bf16-mixed"]
 Conditioning = Literal["projection", "hypernetwork"]
@@ -63,6 +67,7 @@ class Report:
     update_seconds: float | None = None
     clips_per_second: float | None = None
     peak_memory_gib: float = 0.0
+    compiled: dict[str, Beside] = field(default_factory=dict)
 
 
 class TrainStep:
@@ -88,6 +93,7 @@ class TrainStep:
         self.generator, self.discriminator = generator, discriminator
         self.generator_ema = copy.deepcopy(generator).eval().requires_grad_(False)
         self.autocast, self.augment = autocast, augment
+        self.keeps_gradients = False
         self.g_opt, self.d_opt = (
             torch.optim.Adam(net.parameters(), lr=0.002, betas=(0.0, 0.99)) for net in (generator, discriminator)
         )
@@ -137,7 +143,7 @@ class TrainStep:
     def update_r1(self) -> None:
         self.forget(self.generator, self.discriminator)
         real = self.real.clone().requires_grad_()
-        with self.autocast():
+        with self.autocast(), differentiated_twice():
             logits = self.logits(real)
         self.backward(losses.r1_penalty(logits, real), last=True)
 
@@ -158,13 +164,24 @@ class TrainStep:
             averaged = list(self.generator_ema.parameters())
             torch._foreach_lerp_(averaged, list(self.generator.parameters()), 0.002)
 
-    @staticmethod
-    def forget(frozen: nn.Module, trained: nn.Module) -> None:
+    def forget(self, frozen: nn.Module, trained: nn.Module) -> None:
         """Only ``trained`` collects gradients, beginning with none."""
         frozen.requires_grad_(False)
         trained.requires_grad_(True)
         for parameter in trained.parameters():
-            parameter.grad = None
+            parameter.grad = torch.zeros_like(parameter) if self.keeps_gradients else None
+
+    def compile(self, compilation: Compilation) -> None:
+        """From now on the networks run as graphs, outside of R1.
+
+        Args:
+            compilation: How.
+        """
+        compilation.check(self.z.device)
+        self.keeps_gradients = compilation.replays  # replayed graphs write theirs into the same memory again
+        for generator in (self.generator, self.generator_ema):
+            compile_generator(generator, compilation)
+        compile_method(self.discriminator, "forward", compilation)
 
 
 def build(
@@ -228,6 +245,8 @@ def train_step(
     phases: Sequence[str] = (),
     repeats: int = 3,
     channel_base: int | None = None,
+    compile: Mode | None = None,
+    backend: Backend = "inductor",
 ) -> Report:
     """Times the phases of one training update.
 
@@ -242,7 +261,11 @@ def train_step(
         phases: Only these: forward, G, D, R1, optimizers, EMA; none given means all.
         repeats: Calls per phase, after one to warm up; their median counts.
         channel_base: Narrower or wider networks than the published ones.
+        compile: Also measure forward, G and D with compiled networks, by turns with those as they are: "default",
+            "reduce-overhead" (CUDA graphs) or "max-autotune-no-cudagraphs".
+        backend: Of compiling.
     """
+    compilation = None if compile is None else Compilation(backend, compile)
     target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     torch.manual_seed(0)
     step = build(
@@ -282,6 +305,12 @@ def train_step(
     products.append(measure_product(target))
     report.product_gflops = [2 * product.multiply_adds / product.seconds for product in products]
     add_scores(report.phases, products, recorded)
+    if compilation is not None:
+        step.compile(compilation)
+        report.settings |= {"compile": compile, "backend": backend}
+        for name, call in step.phases().items():
+            if name in COMPILED and (not phases or name in phases):
+                report.compiled[name] = beside(call, target, rounds=repeats)
     report.peak_memory_gib = _memory_gib(target)
     needed = {"G", "D", "R1", "optimizers", "EMA"}
     if needed <= report.phases.keys():
@@ -318,6 +347,12 @@ def table(report: Report) -> str:
             f"update (R1 once in {R1_EVERY}): {report.update_seconds:.3f} s, {report.clips_per_second:.2f} clips/s, "
             f"peak memory {report.peak_memory_gib:.2f} GiB"
         )
+    if report.compiled:
+        unit = "CPU" if given["device"] == "cpu" else "GPU"
+        lines.append(
+            f"compiled ({given['backend']}, {given['compile']}), {unit} seconds by turns: plain, compiled, ratio"
+        )
+        lines += [said(name, found) for name, found in report.compiled.items()]
     return "\n".join(lines)
 
 
@@ -325,7 +360,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """The command: `train_step` with its arguments as flags."""
     from jsonargparse import auto_cli
 
-    report = auto_cli(train_step, args=args, as_positional=False)
+    with clear_errors("benchmarks/train_step.py"):
+        report = auto_cli(train_step, args=args, as_positional=False)
     print(table(report), file=sys.stderr)
     print(json.dumps(asdict(report), indent=1))
 

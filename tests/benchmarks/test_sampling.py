@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import jaxtyping
 import pytest
 
 from benchmarks import sampling as bench
@@ -44,3 +45,21 @@ def _narrow(resolution: int, channel_base: int) -> object:
     from stylegan_v.networks import Generator
 
     return Generator(resolution, channel_base=256)
+
+
+def test_a_compiled_network_is_measured_beside_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # checks of shapes are no part of a graph
+    sizes = ["--resolution=16", "--frames=4", "--chunk=4", "--device=cpu", "--channel_base=64"]
+    bench.main([*sizes, "--compile=default", "--backend=eager"])
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)["compiled"]
+    assert found["ratio"] == pytest.approx(found["plain_seconds"] / found["compiled_seconds"])
+    assert "plain, compiled, ratio: video" in printed.err
+
+
+def test_graphs_without_a_gpu_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["--resolution=16", "--frames=4", "--device=cpu", "--channel_base=64", "--compile=reduce-overhead"])
+    assert "reduce-overhead replays CUDA graphs, and the device is cpu" in capsys.readouterr().err

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import jaxtyping
 import pytest
 import torch
 
 from benchmarks import train_step as bench
+from stylegan_v.compiling import Compilation
 
 PHASES = ["forward", "G", "D", "R1", "optimizers", "EMA"]
 
@@ -66,3 +68,39 @@ def test_an_unknown_flag_is_refused_by_name(capsys: pytest.CaptureFixture) -> No
     with pytest.raises(SystemExit):
         bench.main(["--resolutoin=16"])
     assert "resolutoin" in capsys.readouterr().err
+
+
+@pytest.fixture
+def _graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks of shapes are Python that no graph can hold."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.mark.usefixtures("_graphs")
+def test_compiled_networks_are_measured_beside_themselves(capsys: pytest.CaptureFixture) -> None:
+    sizes = ["--resolution=32", "--batch=2", "--frames=2", "--repeats=1", "--channel_base=64", "--device=cpu"]
+    bench.main([*sizes, "--phases=[forward,R1]", "--compile=default", "--backend=eager"])
+    printed = capsys.readouterr()
+    report = json.loads(printed.out)
+    assert list(report["compiled"]) == ["forward"] and list(report["phases"]) == ["forward", "R1"]
+    found = report["compiled"]["forward"]
+    assert found["ratio"] == pytest.approx(found["plain_seconds"] / found["compiled_seconds"])
+    assert found["first_seconds"] > 10 * found["compiled_seconds"]  # it was compiled, then
+    assert "compiled (eager, default)" in printed.err
+
+
+@pytest.mark.usefixtures("_graphs")
+def test_compiling_takes_nothing_from_gradients() -> None:
+    """Nor do gradients that are kept in the same memory, as replayed graphs need them."""
+    step = bench.build(32, 2, 2, device=torch.device("cpu"), channel_base=64)
+    torch.manual_seed(0)
+    step.update_discriminator()
+    expected = [parameter.grad for parameter in step.discriminator.parameters()]
+    step.compile(Compilation("eager"))
+    step.keeps_gradients = True
+    torch.manual_seed(0)
+    step.update_discriminator()
+    assert all(
+        torch.equal(p.grad, torch.zeros_like(p) if grad is None else grad)
+        for p, grad in zip(step.discriminator.parameters(), expected, strict=True)
+    )
