@@ -12,7 +12,8 @@ def test_the_slowest_process_decides_and_work_adds_up() -> None:
     slow = [Seconds(2.0, 1.5, 0.0, 0.2), Seconds(3.0, 2.5, 0.0, 0.2), Seconds(32.0, 16.0, 0.0, 1.6)]
     found = together([fast, slow])
     # R1 counts a sixteenth; who comes late sees the exchange too long, so the shorter one counts.
-    assert vars(found) == pytest.approx({"wall": 7.0, "cpu": 4.0 + 5.0, "waiting": 1.0, "exchange": 0.3})
+    expected = {"wall": 7.0, "cpu": 4.0 + 5.0, "waiting": 1.0, "exchange": 0.3, "overlapped": 0.0, "left": 0.0}
+    assert vars(found) == pytest.approx(expected)
 
 
 def test_two_that_share_the_work_fully_are_twice_as_fast_for_the_same_work() -> None:
@@ -23,6 +24,16 @@ def test_two_that_share_the_work_fully_are_twice_as_fast_for_the_same_work() -> 
     assert "share this machine" in table([strong, weak])
 
 
+def test_hidden_is_what_of_the_exchange_is_over_when_the_gradients_are_made() -> None:
+    ranks = [[Seconds(4.0, 4.0, 0.0, 0.4, 3.6, left) for left in lefts] for lefts in ((0.1, 0.3, 0.0), (0.2, 0.1, 1.6))]
+    two = together(ranks)  # who is early waits for the other, so the shorter time counts, phase by phase
+    assert two.left == pytest.approx(0.1 + 0.1 + 0.0) and two.overlapped == pytest.approx(3.6 * (2 + 1 / 16))
+    found = row("strong", Seconds(4.0, 4.0), two, clips=1.0)
+    assert found.hidden == pytest.approx(1 - 0.2 / (0.4 * (2 + 1 / 16)))
+    assert "76% of the exchange hidden" in table([found])
+    assert row("strong", Seconds(4.0, 4.0), Seconds(2.0, 4.0, 0.0, 0.5), clips=1.0).hidden is None
+
+
 def test_a_batch_that_two_cannot_share_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--batch", "3"])
@@ -31,9 +42,11 @@ def test_a_batch_that_two_cannot_share_is_refused(capsys: pytest.CaptureFixture[
 
 @pytest.mark.slow
 def test_two_processes_do_the_work_of_one(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--resolution", "32", "--batch", "4", "--updates", "1", "--channel_base", "256"])
+    flags = ["--resolution", "32", "--batch", "4", "--updates", "1", "--channel_base", "256"]
+    main([*flags, "--overlap_mib", "0.05"])
     strong, weak = json.loads(capsys.readouterr().out)
     assert (strong["name"], weak["name"]) == ("strong", "weak")
     for found in (strong, weak):
         assert 0 < found["exchange_share"] < 1 and found["two"]["cpu"] > 0 and found["speedup"] > 0
+        assert found["two"]["overlapped"] > found["two"]["left"] > 0 and found["hidden"] < 1
     assert weak["one"] == strong["one"]
