@@ -223,7 +223,16 @@ class ClipLoader:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         # A generator, so that asking for an iterator starts no workers: Lightning asks once just to see that it can.
-        yield from self.loader
+        try:
+            yield from self.loader
+        except InputError as error:
+            raise type(error)(_own_words(error)) from error
+
+
+def _own_words(error: InputError) -> str:
+    """What an error says, without the traceback that torch puts before it when it comes from a worker."""
+    *traceback, last = str(error).splitlines()
+    return last.partition(": ")[2] if traceback else last
 
 
 class VideoFolder(ClipDataModule):

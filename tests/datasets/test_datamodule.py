@@ -330,6 +330,18 @@ def test_decoding_that_cannot_work_is_refused_before_training(tmp_path: Path, mo
         fit(VideoFolder(tmp_path / "raw", 16, decode_on="host", **cache), tmp_path)
 
 
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_frame_that_training_cannot_decode_ends_it_with_one_line(tmp_path: Path, num_workers: int) -> None:
+    root = jpeg_videos(tmp_path / "data", {"a": 5})
+    for file in sorted((root / "a").iterdir())[1:]:
+        Image.open(file).save(file, "PNG")
+    data = VideoFolder(root, 16, num_workers=num_workers, decode_on="host", cache_dir=tmp_path / "cache")
+    data.setup("fit")
+    with pytest.raises(InputError) as refusal:
+        batches(data, 1)
+    assert str(refusal.value) == f"{root / 'a'}: holds a frame of kind PNG, not JPEG; give data.decode_on: worker"
+
+
 @pytest.mark.gpu
 def test_a_gpu_decodes_the_clips_of_workers(tmp_path: Path) -> None:
     root = jpeg_videos(tmp_path / "data", {"a": 9, "bb": 7})
