@@ -156,17 +156,18 @@ class VideoGAN(LightningModule):
         """Evens out how far clips move with their styles (StyleGAN2, section 3.2), on the first half of the batch."""
         half = (self.data.batch_size + 1) // 2
         parts = [numbers for real in reals if (numbers := [n for n in real.numbers if n < half])]
+        places = [self.on_device(torch.tensor(numbers)) for numbers in parts]
         gain = self.regularization.pl_weight * self.regularization.pl_every * num_ranks()
         with self.step("path_length", self.optimizers()[0]) as means:
             # The penalty couples all clips through their mean: all lengths first, then its gradient by the chain rule.
             lengths = torch.zeros(half, device=self.device)
-            for numbers in parts:
-                lengths[numbers] = self.path_lengths(numbers).detach()
+            for numbers, place in zip(parts, places, strict=True):
+                lengths[place] = self.path_lengths(numbers).detach()
             lengths = summed_over_ranks(lengths).requires_grad_()
             penalty, mean = losses.path_length_deviation(lengths, self.mean_path_length)
             (slopes,) = torch.autograd.grad(penalty, lengths)
-            for numbers in parts:
-                penalized = (self.path_lengths(numbers) * slopes[numbers]).sum() * gain
+            for numbers, place in zip(parts, places, strict=True):
+                penalized = (self.path_lengths(numbers) * slopes[place]).sum() * gain
                 self.backpropagate(penalized, last=numbers is parts[-1])
             means |= {"loss/path_length": penalty.detach(), "path_length": mean}
         self.mean_path_length.copy_(torch.where(self.finite["path_length"], mean, self.mean_path_length))
@@ -296,8 +297,12 @@ class VideoGAN(LightningModule):
             return losses.path_lengths(fake.clip, ws, noise)
 
     def random(self, phase: str, numbers: list[int]) -> AddressedRandom:
-        clips = torch.tensor(numbers).to(self.device, non_blocking=True)
-        return AddressedRandom(self.data.seed, self.updates, phase, clips)
+        clips = torch.tensor(numbers)
+        return AddressedRandom(self.data.seed, self.updates, phase, self.on_device(clips), clips)
+
+    def on_device(self, values: Tensor) -> Tensor:
+        """Values of the host where the networks are, without waiting."""
+        return values.to(self.device, non_blocking=True)
 
     @property
     def data(self) -> ClipDataModule:

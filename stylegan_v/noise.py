@@ -46,6 +46,10 @@ class GlobalRandom:
     def __init__(self, batch: int, device: torch.device | str = "cpu") -> None:
         self.batch, self.device = batch, device
 
+    def on_host(self) -> GlobalRandom:
+        """Other draws of the same kind, from the generator of the host."""
+        return GlobalRandom(self.batch)
+
     def uniform(self, name: str, *shape: int) -> Tensor:
         return torch.rand(self.batch, *shape, dtype=torch.float64, device=self.device)
 
@@ -61,10 +65,19 @@ class AddressedRandom:
         update: Number of the update the draws are for.
         phase: Name of the phase within the update ("generator", "discriminator", ...).
         clips: Numbers of the clips in the global batch; their device is where the draws live.
+        known: The same numbers on the host, where it has them; else `on_host` asks the device for them.
     """
 
-    def __init__(self, seed: int, update: int, phase: str, clips: Int64[Tensor, " B"]) -> None:
+    def __init__(
+        self, seed: int, update: int, phase: str, clips: Int64[Tensor, " B"], known: Int64[Tensor, " B"] | None = None
+    ) -> None:
         self.seed, self.update, self.phase, self.clips = seed & _MASK, update & _MASK, phase, clips
+        self.known = known
+
+    def on_host(self) -> AddressedRandom:
+        """The same draws, on the host."""
+        clips = self.clips.cpu() if self.known is None else self.known
+        return AddressedRandom(self.seed, self.update, self.phase, clips, clips)
 
     def uniform(self, name: str, *shape: int) -> Tensor:
         words = self._words(name, math.prod(shape), per_element=2)
@@ -90,6 +103,11 @@ class AddressedRandom:
         words = torch.stack(philox((index, self.clips[:, None], self.update, 0), (self.seed, stream)), dim=2)
         words = words.flatten(1)[:, : count * per_element].unflatten(1, (count, per_element))
         return words if per_element > 1 else words.squeeze(2)
+
+
+def on_host(source: RandomSource) -> RandomSource:
+    """A source of draws on the host, where it is one of this file's; other sources are what they are."""
+    return source.on_host() if isinstance(source, (AddressedRandom, GlobalRandom)) else source
 
 
 def philox(

@@ -110,9 +110,11 @@ class FakeInputs:
 
     def some(self, which: list[int]) -> FakeInputs:
         """Those of some of the clips."""
-        index = torch.tensor(which, device=self.z.device)
+        index = torch.tensor(which).to(self.z.device, non_blocking=True)
         chosen = {name: getattr(self, name)[index] for name in ("z", "t", "motion_z")}
-        random = AddressedRandom(self.random.seed, self.random.update, self.random.phase, self.random.clips[index])
+        drawn = self.random
+        known = None if drawn.known is None else drawn.known[which]
+        random = AddressedRandom(drawn.seed, drawn.update, drawn.phase, drawn.clips[index], known)
         return FakeInputs(
             **chosen,
             c=None if self.c is None else self.c[index],
@@ -163,7 +165,8 @@ def look_at_each(canvas: Canvas, views: list[View]) -> list[Float[Tensor, "T 3 h
     num_frames, seen = len(canvas.rgb) // len(views), {}
     for view in dict.fromkeys(views):
         clips = [i for i, other in enumerate(views) if other == view]
-        frames = torch.tensor([i * num_frames + k for i in clips for k in range(num_frames)], device=canvas.rgb.device)
+        frames = torch.tensor([i * num_frames + k for i in clips for k in range(num_frames)])
+        frames = frames.to(canvas.rgb.device, non_blocking=True)
         parts = (canvas.rgb[frames], tuple(part[frames] for part in canvas.prepared))
         shown = Canvas(canvas.decoder, *parts).look(view).split(num_frames)
         seen |= dict(zip(clips, shown, strict=True))
@@ -192,7 +195,8 @@ def draw_inputs(
         numbers: Numbers of the clips in the global batch.
         device: Where the tensors live.
     """
-    random = AddressedRandom(data.seed, update, phase, torch.tensor(numbers).to(device, non_blocking=True))
+    known = torch.tensor(numbers)
+    random = AddressedRandom(data.seed, update, phase, known.to(device, non_blocking=True), known)
     motion = generator.synthesis.motion
     t, labels, views, coarser = [], [], [], []
     for number in numbers:

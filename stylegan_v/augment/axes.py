@@ -119,4 +119,4 @@ def _banded(num_columns: int, column: Tensor, taps: Tensor, dtype: torch.dtype, 
     """Each row's taps, added where they fall."""
     matrix = torch.zeros(len(column), num_columns, dtype=torch.float64).scatter_add_(1, column, taps)
     bands = [(min(row), max(row) + 1) for row in column.tolist()]
-    return Banded(matrix.to(device, dtype), bands)
+    return Banded(matrix.to(device, dtype, non_blocking=True), bands)

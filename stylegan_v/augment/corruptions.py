@@ -45,13 +45,13 @@ def filter_bank() -> Float[Tensor, "4 43"]:
 
 def band_filter(x: Float[Tensor, "N C H W"], settings: Settings, draws: Draws) -> Float[Tensor, "N C H W"]:
     """Amplifies octave bands of each image, along rows and columns, at constant expected power."""
-    power = torch.tensor(_EXPECTED_POWER, dtype=torch.float64, device=x.device)
-    gains = torch.ones(len(x), 4, dtype=torch.float64, device=x.device)
+    power = torch.tensor(_EXPECTED_POWER, dtype=torch.float64)
+    gains = torch.ones(len(x), 4, dtype=torch.float64)
     for band in range(4):
         gain = torch.ones_like(gains)
         gain[:, band] = torch.exp2(settings.imgfilter_std * draws.gaussian(f"imgfilter{band}"))
         gains = gains * gain / (power * gain.square()).sum(1, keepdim=True).sqrt()
-    taps = (gains @ filter_bank().to(x.device)).to(x.dtype)  # [N, 43]
+    taps = (gains @ filter_bank()).to(x.device, x.dtype, non_blocking=True)  # [N, 43]
     return linear(x, Separable(*(_reflected(taps, size) for size in x.shape[2:])))
 
 
@@ -69,7 +69,7 @@ def add_noise(
 ) -> Float[Tensor, "N C H W"]:
     """Adds standard normal ``noise`` times a half-normal factor of each image."""
     sigma = settings.noise_std * draws.gaussian("noise").abs()
-    return x + noise.to(x.dtype) * sigma.to(x.dtype)[:, None, None, None]
+    return x + noise.to(x.dtype) * sigma.to(x.device, x.dtype, non_blocking=True)[:, None, None, None]
 
 
 def cut_out(x: Float[Tensor, "N C H W"], settings: Settings, draws: Draws) -> Float[Tensor, "N C H W"]:
@@ -78,8 +78,8 @@ def cut_out(x: Float[Tensor, "N C H W"], settings: Settings, draws: Draws) -> Fl
     half = settings.cutout_size * draws.applied["cutout"][:, None] / 2
 
     def inside(name: str, size: int) -> Tensor:
-        centre = (torch.arange(size, dtype=torch.float64, device=x.device) + 0.5) / size
-        return (centre - draws.uniform[name][:, None]).abs() < half
+        centre = (torch.arange(size, dtype=torch.float64) + 0.5) / size
+        return ((centre - draws.uniform[name][:, None]).abs() < half).to(x.device, non_blocking=True)
 
     hole = inside("cutout_y", height)[:, :, None] & inside("cutout_x", width)[:, None, :]
     return x.masked_fill(hole[:, None], 0)

@@ -27,6 +27,9 @@ NORMAL = ("scale", "aniso", "xfrac_x", "xfrac_y", "brightness", "contrast", "sat
 class Draws:
     """The random numbers of each image by name, and whether each transform acts on it; every entry float64 [N].
 
+    They are on the host: so few numbers are worth no launches, and which way an image is warped is decided there, which
+    would otherwise wait for the device.
+
     Args:
         settings: Decides how often each transform acts.
         p: Probability that the multipliers refer to.
@@ -35,11 +38,11 @@ class Draws:
     """
 
     def __init__(self, settings: Settings, p: float, random: RandomSource, frames: tuple[int, ...] = ()) -> None:
-        chance = _columns(APPLIED, random.uniform("augment/applied", *frames, len(APPLIED)))
+        chance = _columns(APPLIED, random.uniform("augment/applied", *frames, len(APPLIED)).cpu())
         odds = _odds(settings, p)
         self.applied = {name: (chance[name] < odds[name]).double() for name in APPLIED}
-        self.uniform = _columns(UNIFORM, random.uniform("augment/uniform", *frames, len(UNIFORM)))
-        self.normal = _columns(NORMAL, random.normal("augment/normal", *frames, len(NORMAL)).double())
+        self.uniform = _columns(UNIFORM, random.uniform("augment/uniform", *frames, len(UNIFORM)).cpu())
+        self.normal = _columns(NORMAL, random.normal("augment/normal", *frames, len(NORMAL)).cpu().double())
 
     def gaussian(self, name: str, transform: str | None = None) -> Float[Tensor, " N"]:
         """A standard normal draw, 0 where its transform does not act."""

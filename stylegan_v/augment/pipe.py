@@ -22,7 +22,7 @@ from stylegan_v.augment.linear import Mixing, linear
 from stylegan_v.augment.matrices import colour_map, inverse_geometry
 from stylegan_v.augment.settings import resolve
 from stylegan_v.augment.warp import warp
-from stylegan_v.noise import GlobalRandom, RandomSource
+from stylegan_v.noise import GlobalRandom, RandomSource, on_host
 
 
 class AugmentPipe(nn.Module):
@@ -60,7 +60,7 @@ class AugmentPipe(nn.Module):
 
         Args:
             clip: Clips, nominally in [-1, 1].
-            p: Overall probability in [0, 1].
+            p: Overall probability in [0, 1]; a tensor on a device makes the host wait for it.
             random: Where the draws come from ("augment/applied", "/uniform", "/normal", "/noise"); torch's global
                 generator if None. Clips that are augmented with one source, name and phase get the same transform.
         """
@@ -74,7 +74,7 @@ class AugmentPipe(nn.Module):
 
         with torch.autocast(clip.device.type, enabled=False):
             x = rearrange(clip if clip.dtype == torch.float64 else clip.float(), fold)
-            draws = Draws(self.settings, p, random, frames)
+            draws = Draws(self.settings, p, on_host(random), frames)
             x = self._recolour(self._move(x, draws), draws)
             if self.settings.imgfilter:
                 x = band_filter(x, self.settings, draws)
@@ -93,7 +93,7 @@ class AugmentPipe(nn.Module):
     def _recolour(self, x: Float[Tensor, "N C H W"], draws: Draws) -> Float[Tensor, "N C H W"]:
         if not self.settings.colouring:
             return x
-        matrix, offset = (part.to(x.dtype) for part in colour_map(self.settings, draws))
+        matrix, offset = (part.to(x.device, x.dtype, non_blocking=True) for part in colour_map(self.settings, draws))
         offset = offset.repeat(1, x.shape[1] // 3, 1)[..., None]  # [N, C, 1, 1]
         return linear(x, Mixing(matrix)) + offset
 

@@ -32,9 +32,10 @@ def warp(x: Float[Tensor, "N C H W"], inverse: Float[Tensor, "N 3 3"]) -> Float[
 
     Args:
         x: Images.
-        inverse: Takes (x, y, 1) of an output pixel, counted from the centre of the frame, to where it comes from.
+        inverse: Takes (x, y, 1) of an output pixel, counted from the centre of the frame, to where it comes from. On
+            the host, which decides what is to be done; anywhere else it is waited for.
     """
-    return linear(x, _Groups(x, inverse.to(x.device)))
+    return linear(x, _Groups(x, inverse.cpu()))
 
 
 class _Groups:
@@ -42,7 +43,7 @@ class _Groups:
 
     Args:
         x: Images; only shape, type and device count.
-        inverse: Their maps.
+        inverse: Their maps, on the host.
     """
 
     def __init__(self, x: Float[Tensor, "N C H W"], inverse: Float[Tensor, "N 3 3"]) -> None:
@@ -52,12 +53,11 @@ class _Groups:
         kinds = (upright.long() + 2 * turned.long()).tolist()
 
         numbers = [[n for n, k in enumerate(kinds) if k == kind] for kind in range(3)]
-        groups = [torch.tensor(group, dtype=torch.long, device=x.device) for group in numbers]
-
         self.parts: list[tuple[Tensor, LinearMap]] = []
-        for index, build in zip(groups, (_lookups, _aligned, _turned), strict=True):
-            if len(index):
-                maps = build(inverse[index], x)
+        for group, build in zip(numbers, (_lookups, _aligned, _turned), strict=True):
+            if group:
+                maps = build(inverse[group], x)
+                index = torch.tensor(group).to(x.device, non_blocking=True)
                 self.parts += zip(index.split(len(index) // len(maps)), maps, strict=True)
 
     def apply(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
@@ -101,6 +101,7 @@ def _along(
 ) -> Float[Tensor, "n size size"]:
     """Upsampling, linear lookup at ``scale`` * position + ``shift`` and downsampling along one axis, as one matrix."""
     up, down = upsampling(size, like.dtype, like.device), downsampling(size, like.dtype, like.device)
+    scale, shift = (value.to(like.device, non_blocking=True) for value in (scale, shift))
     position = 2 * (scale[:, None] * offsets(size, like.device) + shift[:, None]) + 3 * (size - 1)  # [n, Q]
     below = torch.floor(position)
     fraction = (position - below).to(like.dtype)[..., None]
@@ -136,7 +137,8 @@ def _lookups(inverse: Float[Tensor, "n 3 3"], x: Float[Tensor, "N C H W"]) -> li
     # In the units of grid_sample, -1 and 1 are the edges of the box, half a position outside its first and last one.
     start, end = inverse.new_tensor(boxes).unbind(2)  # [n or 1, 2]
     shift = (2 * (origin - start) + 1) / (end - start) - 1
-    theta = torch.cat([matrix * (2 / (end - start))[..., None], shift[..., None]], dim=2).to(x.dtype)
+    theta = torch.cat([matrix * (2 / (end - start))[..., None], shift[..., None]], dim=2)
+    theta = theta.to(x.device, x.dtype, non_blocking=True)
     shape = [len(theta), x.shape[1], 2 * sizes[1] + 10, 2 * sizes[0] + 10]
     grids = F.affine_grid(theta, shape, align_corners=False).split(1 if alone else len(theta))
     return [_Lookup(grid, *box, x) for grid, box in zip(grids, boxes, strict=True)]
