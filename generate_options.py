@@ -36,7 +36,7 @@ class Options:
         device: "cpu", "cuda", "cuda:1", ... or "auto": a GPU where there is one.
         chunk: Frames rendered at once, of all videos together. "auto": as many as memory allows and speed asks for.
         size: Width and height of each video in pixels, such as 512x288, of a model with a field decoder. None: as it
-            was trained.
+            was trained. Of odd sides, mp4 and webm repeat the last row or column.
         zoom: Show a part alone, of such a model, such as 0.5,0.25,4: its centre, x from the left and y from the top in
             [0, 1], and how many times it is magnified; the size stays. Way points between colons make a path over the
             whole file, such as 0.5,0.5,1:0.3,0.4,8.

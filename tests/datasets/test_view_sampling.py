@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ import torch
 import torch.nn.functional as F
 
 from datasets.collection import RenderedVideos
+from datasets.datamodule import VideoFolder
+from datasets.frame_sampling import RandomSpans
 from datasets.synthetic import SpriteVideo
 from datasets.view_sampling import ClipView, ViewLaw, patch_share, scale_limits, scale_shares, surrounded
 from errors import InputError
+from tests.datasets.written import write
 
 
 def drawn(law: ViewLaw, num: int, limit: float = 10.0, resolution: tuple[int, int] = (64, 96)) -> list[ClipView]:
@@ -92,6 +96,36 @@ def test_limits_follow_the_shape_that_is_cut_out() -> None:
     assert videos.sizes.tolist() == [[16, 32], [40, 80], [16, 32]]
     assert scale_limits(videos, (16, 16)).tolist() == [1, 2.5, 1]
     assert [videos.open(i).size for i in range(3)] == [(16, 32), (40, 80), (16, 32)]
+
+
+def test_files_of_mixed_sizes_are_each_seen_up_to_their_own_pixels(tmp_path: Path) -> None:
+    """Blue is a ramp over the whole width: how steep it is in a clip tells the scale at which the clip was cut."""
+    widths = {"large": 128, "small": 20, "middle": 48}
+    for name, width in widths.items():
+        ramp = torch.linspace(0, 255, width).round().to(torch.uint8)
+        write(tmp_path / name, ramp.expand(4, 3, width, width))
+    data = VideoFolder(
+        tmp_path,
+        32,
+        RandomSpans(2, max_num_frames=4),
+        6,
+        num_workers=0,
+        views=ViewLaw((1, 4), native_share=0.25, shift=0),
+        cache_dir=tmp_path / "cache",
+    )
+    data.setup("fit")
+    assert sorted(data.scale_limits.tolist()) == [20 / 32, 48 / 32, 4.0]
+    clips, scales = data.clips(), []
+    for key in [(update, n) for update in range(8) for n in range(6)]:
+        item = clips[key]
+        video, scale = clips.video_at(6 * key[0] + key[1]), 2 ** float(item["view"][0])
+        scales.append((video, scale))
+        slope = item["clip"][0, 2, 16, 4:-4].float().diff().mean()
+        assert float(slope) == pytest.approx(255 / (32 * scale), rel=0.1)
+    for video, limit in enumerate(data.scale_limits.tolist()):
+        mine = [scale for number, scale in scales if number == video]
+        assert min(mine) == 1 and max(mine) <= max(1.0, limit) + 0.02
+    assert max(scale for _, scale in scales) > 2
 
 
 def test_surroundings_are_the_mirror_image() -> None:
