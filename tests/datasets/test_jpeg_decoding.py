@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.io import decode_jpeg
 
 from datasets.jpeg_decoding import decoder_for, keeps_full_colour, on_device, on_host
 from datasets.sources import decode_image
@@ -98,3 +99,14 @@ def test_a_gpu_decodes_nearly_what_the_host_does(subsampling: int, mean: float, 
     frames = torch.stack(decoder_for(torch.device("cuda"))(files)).cpu()
     difference = (frames.float() - torch.stack(on_host(files)).float()).abs()
     assert difference.mean() < mean and difference.max() <= largest
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_torchvision_on_a_cpu_gives_the_bits_of_pillow(subsampling: int) -> None:
+    try:
+        decode_jpeg(tensors(jpegs(1))[0])
+    except RuntimeError as error:
+        pytest.skip(f"this torchvision decodes no JPEG: {error}")
+    files = tensors(jpegs(3, subsampling=subsampling))
+    frames = on_device(files, torch.device("cpu"))
+    assert all(torch.equal(frame, expected) for frame, expected in zip(frames, on_host(files), strict=True))
