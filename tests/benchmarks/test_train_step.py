@@ -76,6 +76,7 @@ def _graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_graphs")
 def test_compiled_networks_are_measured_beside_themselves(capsys: pytest.CaptureFixture) -> None:
     sizes = ["--resolution=32", "--batch=2", "--frames=2", "--repeats=1", "--channel_base=64", "--device=cpu"]
@@ -89,6 +90,7 @@ def test_compiled_networks_are_measured_beside_themselves(capsys: pytest.Capture
     assert "compiled (eager, default)" in printed.err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_graphs")
 def test_compiling_takes_nothing_from_gradients() -> None:
     """Nor do gradients that are kept in the same memory, as replayed graphs need them."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.demos.boring_classes import BoringModel
 from torch import Tensor, nn
 
@@ -20,7 +25,10 @@ from stylegan_v.compiling import Compilation, Compiled, compile_generator, compi
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import draw_latents, render_float
 from tests.checkpoint_state import assert_same
+from tests.stylegan_v import viewed_gan
 from tests.stylegan_v.tiny_gan import RecordingGAN, StopAfter, data, gan, generator, same_gradient, trainer
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -57,10 +65,11 @@ class CountingGAN(RecordingGAN):
         counts.append((self.updates, phase, self.graphs.runs - sum(count for *_, count in counts)))
 
 
-def test_only_first_derivatives_run_as_graphs_and_nothing_changes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generator", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_only_first_derivatives_run_as_graphs_and_nothing_changes(tmp_path: Path, generator: bool) -> None:
     """To the bit, where the backend computes as torch does; later updates make no new graphs."""
     graphs, models = Graphs(), []
-    for number, callbacks in enumerate(([], [CompileNetworks(backend=graphs)])):
+    for number, callbacks in enumerate(([], [CompileNetworks(generator, backend=graphs)])):
         model = gan(made=CountingGAN, augmented=True, pl_weight=2.0, r1_every=1, num_micro_batches=2)
         model.graphs = graphs
         run = trainer(tmp_path / str(number), *callbacks, StopAfter(2))
@@ -68,9 +77,11 @@ def test_only_first_derivatives_run_as_graphs_and_nothing_changes(tmp_path: Path
         run.save_checkpoint(tmp_path / f"{number}.ckpt")
         models.append(model)
     first, second = [(phase, runs) for update, phase, runs in models[1].counts if update == 0], models[1].counts[4:]
-    assert first == [("generator", 4), ("path_length", 0), ("discriminator", 6), ("r1", 0)]
-    assert second == [(1, "generator", 4), (1, "discriminator", 6), (1, "r1", 0)]
-    assert graphs.compiled == 4  # of each network one for each of the two phases
+    # Of each of two micro-batches: the generator draws once in both phases, the discriminator judges once and twice.
+    drawn = 2 if generator else 0
+    assert first == [("generator", 2 + drawn), ("path_length", 0), ("discriminator", 4 + drawn), ("r1", 0)]
+    assert second == [(1, "generator", 2 + drawn), (1, "discriminator", 4 + drawn), (1, "r1", 0)]
+    assert graphs.compiled == 2 + drawn  # of each network one for each of the two phases
     assert_same(tmp_path / "0.ckpt", tmp_path / "1.ckpt")
 
 
@@ -251,3 +262,103 @@ def test_random_noise_is_drawn_as_without_graphs() -> None:
     for mode, runs in (("random", 0), ("const", 1)):
         next(render_float(network, latents, t, chunk=4, noise_mode=mode))
         assert graphs.runs == runs
+
+
+@pytest.mark.slow
+def test_clips_with_views_and_a_decoder_train_the_same(tmp_path: Path) -> None:
+    """To the bit; views change from clip to clip and make no new graphs."""
+    graphs = Graphs()
+    for number, callbacks in enumerate(([], [CompileNetworks(backend=graphs)])):
+        run = trainer(tmp_path / str(number), *callbacks, StopAfter(3))
+        run.fit(viewed_gan.gan(), viewed_gan.data())
+        run.save_checkpoint(tmp_path / f"{number}.ckpt")
+    assert graphs.compiled == 4
+    assert_same(tmp_path / "0.ckpt", tmp_path / "1.ckpt")
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same(tmp_path: Path) -> None:
+    """To the bit, and both ranks hold the same."""
+    states = []
+    for compiled in ([], ["compiled"]):
+        command = [sys.executable, "-m", "tests.stylegan_v.compiled_gan", str(tmp_path), *compiled]
+        subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=600)
+        states += [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+    plain, _, *ranks = states
+    for rank in ranks:
+        for phase, expected in plain["gradients"].items():
+            assert all(torch.equal(a, b) for a, b in zip(expected, rank["gradients"][phase], strict=True)), phase
+        assert all(torch.equal(value, rank["state"][name]) for name, value in plain["state"].items())
+
+
+@pytest.mark.slow
+def test_inductor_trains_the_tiny_config_and_its_samples_compile(tmp_path: Path) -> None:
+    """As commands, on a CPU: close to the run without; and the videos of one checkpoint differ by rounding."""
+    config = [sys.executable, "train.py", "fit", "--config", "configs/stylegan_v/tiny.yaml", "--trainer.callbacks=null"]
+    compiling = "--trainer.callbacks+=stylegan_v.callbacks.CompileNetworks"
+    for name, flags in (("plain", []), ("compiled", [compiling])):
+        _command([*config, *flags, f"--runs_dir={tmp_path / name}", "--model.total_kimg=0.024"])
+    plain, compiled = (
+        torch.load(tmp_path / name / "tiny" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("plain", "compiled")
+    )
+    assert plain.keys() == compiled.keys()
+    for name, value in plain.items():
+        torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-3, msg=name)
+
+    sample = [sys.executable, "generate.py", "sample", f"--ckpt={tmp_path / 'plain' / 'tiny'}", "--num_frames=5"]
+    for name, flag in (("plain", "false"), ("compiled", "true")):
+        _command([*sample, "--chunk=4", f"--compile={flag}", f"--out={tmp_path / name}.npy"])
+    videos = [np.load(tmp_path / f"{name}.npy").astype(int) for name in ("plain", "compiled")]
+    assert videos[0].std() > 1 and np.abs(videos[0] - videos[1]).max() <= 1
+
+
+def _command(command: list[str]) -> None:
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, timeout=1500)
+
+
+def same_within(folder: Path, tolerance: float, callback: Callback, **settings: Any) -> None:
+    """Whether three updates in micro-batches have the gradients of a run without a callback, phase by phase."""
+    gradients = []
+    for callbacks in ([], [callback]):
+        model = gan(made=RecordingGAN, augmented=True, pl_weight=2.0, r1_every=1, num_micro_batches=2)
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "max_epochs": -1}
+        run = Trainer(default_root_dir=folder, callbacks=[*callbacks, StopAfter(3)], **quiet, **settings)
+        run.fit(model, data())
+        gradients.append(model.gradients)
+    for phase in gradients[0]:
+        expected, found = (torch.cat([one.flatten() for one in some[phase]]) for some in gradients)
+        difference = torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected)
+        assert difference < tolerance, (phase, difference)
+
+
+@pytest.mark.slow
+def test_rounding_of_bfloat16_stays_where_it_was(tmp_path: Path) -> None:
+    """Backward passes of graphs leave autocast as ours do."""
+    same_within(tmp_path, 0.05, CompileNetworks(backend="aot_eager"), accelerator="cpu", precision="bf16-mixed")
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("32-true", 1e-2), ("bf16-mixed", 0.2)])
+def test_graphs_of_a_gpu_train_alike(tmp_path: Path, mode: str, precision: str, tolerance: float) -> None:
+    """Recorded in the second call, replayed in the others."""
+    same_within(tmp_path, tolerance, CompileNetworks(mode=mode), accelerator="gpu", devices=1, precision=precision)
+
+
+@pytest.mark.gpu
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+def test_graphs_of_a_gpu_draw_alike(mode: str) -> None:
+    plain = generator().eval().cuda()
+    compiled = copy.deepcopy(plain)
+    compile_generator(compiled, Compilation(mode=mode))
+    for videos in ([0], [1], [2]):
+        drawn = [
+            torch.cat(
+                list(render_float(one, draw_latents(one, 0, videos), torch.arange(12.0).double(), chunk=4)), dim=1
+            )
+            for one in (plain, compiled)
+        ]
+        torch.testing.assert_close(drawn[1], drawn[0], rtol=1e-3, atol=1e-3)
