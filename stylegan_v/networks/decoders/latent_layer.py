@@ -48,7 +48,9 @@ class LatentLayer(nn.Module):
         self.inputs, self.max_scale = inputs, max_scale
         self.weight = nn.Parameter(torch.randn(width, 9 * inputs.channels))
         self.bias = nn.Parameter(torch.zeros(width))
-        self.of_offset = nn.Parameter(torch.randn(2, width))
+        # Zero, as the size of a pixel: random ones paint the grid of latents over every frame, as stripes that training
+        # makes larger before it makes them smaller.
+        self.of_offset = nn.Parameter(torch.zeros(2, width))
         self.of_cell = nn.Parameter(torch.zeros(2, width))
 
     def on_latents(self, features: Float[Tensor, "N C h w"]) -> Float[Tensor, "N h w K"]:

@@ -117,6 +117,20 @@ def test_magnifications_beyond_the_trained_range_look_like_its_end(kind: str) ->
         assert not torch.equal(first.on_cell(View.of((16, 16), (32, 32))), end)
 
 
+@pytest.mark.parametrize("kind", ["conv", "point"])
+def test_an_untrained_layer_does_not_paint_the_grid_of_latents(kind: str) -> None:
+    """Features that are the same everywhere give a picture that is, whatever layers follow; with offsets it is not."""
+    network = generator(kind, stirred=False).double()
+    decoder, (features, w, motion_v) = network.decoder, asked(network)
+    with torch.no_grad():
+        decoder.last_weight.normal_(generator=torch.Generator().manual_seed(2))
+        given, view = decoder.prepare(torch.ones_like(features), w, motion_v), View((40, 56), (10, 14, 30, 42))
+        plain = decoder.query(given, view).flatten(2)
+        decoder.first.of_offset += 1
+        striped = decoder.query(given, view).flatten(2)
+    assert (plain - plain[..., :1]).abs().max() < 1e-5 < 1e-2 < (striped - striped[..., :1]).abs().max()
+
+
 def test_a_style_changes_points_and_time_changes_planes() -> None:
     view = View.of((16, 16), (20, 20))
     for kind, varied in (("point", [1]), ("nvp", [1, 2])):
