@@ -62,6 +62,7 @@ def parts(tiny: bool) -> list[Part]:
     flags = [word for pair in zip(("--resolutions", "--batches", "--parts"), table, strict=True) for word in pair]
     narrow = ("--channel_base", "256") if tiny else ()
     found.append(_ideas(tiny))
+    found.append(_r1(tiny))
     found.append(Part("memory_table", ("benchmarks/memory_table.py", *flags, *_PRECISION, *narrow), 150))
     which = ("tests/benchmarks/test_measuring.py",) if tiny else ("-m", "gpu")
     found.append(Part("gpu_tests", ("-m", "pytest", "-q", "-p", "no:cacheprovider", *which), 120, json=False))
@@ -91,6 +92,12 @@ def _ideas(tiny: bool) -> Part:
     at = ("--resolution", "16", "--channel_base", "128", "--rounds", "1") if tiny else ("--resolution", "256")
     full = () if tiny else ("--videos", "16", "--rounds", "20")
     return Part("ideas", ("benchmarks/ideas.py", *at, *full, *_PRECISION), 60)
+
+
+def _r1(tiny: bool) -> Part:
+    toy = ("--resolution", "32", "--batch", "2", "--channel_base", "128", "--rounds", "1")
+    sizes = toy if tiny else ("--resolution", "256", "--batch", "16", "--rounds", "10")
+    return Part("r1", ("benchmarks/r1.py", *sizes, *_PRECISION), 60)
 
 
 def _sampling(resolution: int) -> Part:
