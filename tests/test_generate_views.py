@@ -174,7 +174,7 @@ def test_help_tells_of_sizes(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "0.5,0.5,1:0.3,0.4,8" in said and "--tile" in said
 
 
-@pytest.mark.parametrize("name", ["finetune_256_1024", "tiny"])
+@pytest.mark.parametrize("name", ["finetune_256_1024", "sprites_32", "tiny"])
 def test_commands_in_headers_are_understood(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As far as to a run folder that is not there."""
     header = (CONFIGS / f"{name}.yaml").read_text().partition("\nseed_everything")[0]

@@ -28,11 +28,16 @@ def test_the_table_has_means_and_spreads() -> None:
         "4",
         "+-",
         "1.41",
+        "-1",
+        "+-",
+        "0",
     ]
     assert lines[2] == "shift, seed 0, head     dB  0.1: 40.0"
 
 
-@pytest.mark.parametrize("flags", [["--run_seeds", "a"], ["--draws", "0"], ["--clips", "1"], ["--kimg", "-1"]])
+@pytest.mark.parametrize(
+    "flags", [["--run_seeds", "a"], ["--draws", "0"], ["--clips", "1"], ["--kimg", "-1"], ["--base_kimg", "0"]]
+)
 def test_wrong_settings_are_refused(flags: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as end:
         main([*flags, "--work", "/nowhere"])
@@ -41,7 +46,7 @@ def test_wrong_settings_are_refused(flags: list[str], capsys: pytest.CaptureFixt
 
 @pytest.mark.slow
 def test_a_short_run_is_kept_and_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    flags = ["--work", str(tmp_path), "--kimg", "0.04", "--clips", "4", "--draws", "1"]
+    flags = ["--work", str(tmp_path), "--base_kimg", "0.04", "--kimg", "0.04", "--clips", "4", "--draws", "1"]
     main(flags)
     first = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [result["draw"] for result in first["results"]] == [0] and (tmp_path / "seed0.png").stat().st_size > 0
@@ -49,8 +54,10 @@ def test_a_short_run_is_kept_and_gone_on_with(tmp_path: Path, capsys: pytest.Cap
         "head"
     ].keys()
     assert all(value > 40 for found in first["shift_psnr_db"]["0"].values() for value in found.values())
-    checkpoint = (tmp_path / "seed0" / "last.ckpt").stat().st_mtime_ns
+    assert (tmp_path / "seed0" / "init_from.csv").exists(), "the head goes on from the run without one"
+    kept = [tmp_path / name / "last.ckpt" for name in ("base0", "seed0")]
+    checkpoints = [path.stat().st_mtime_ns for path in kept]
     main(flags)
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert again["results"] == first["results"]
-    assert (tmp_path / "seed0" / "last.ckpt").stat().st_mtime_ns == checkpoint, "what is done is not done again"
+    assert [path.stat().st_mtime_ns for path in kept] == checkpoints, "what is done is not done again"
