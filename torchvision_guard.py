@@ -3,7 +3,8 @@
 The registry's torchvision is linked against CUDA. Beside a CPU-only torch its compiled library does not load, and then
 `import torchvision`, and with it torchmetrics and Lightning, fails with "operator torchvision::nms does not exist".
 Declaring the two schemas that torchvision's Python files refer to is enough for everything written in Python
-(transforms, make_grid, models); its compiled operators and codecs stay unavailable, and this project uses neither.
+(transforms, make_grid, models); its compiled operators and codecs stay unavailable, and this project does without:
+only `data.decode_on: device` asks for a codec, and says so where there is none.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def parts(tiny: bool) -> list[Part]:
     found.append(_roofline(32 if tiny else 256, 2 if tiny else 16))
     found.append(_sampling(32 if tiny else 256))
     size = ("--resolution", "32" if tiny else "256")
-    found.append(Part("loader", ("benchmarks/loader.py", *size, "--seconds", "0.2" if tiny else "3"), 90))
+    found.append(Part("loader", ("benchmarks/loader.py", *size, "--seconds", "0.2" if tiny else "3"), 180))
     table = ("[32]", "[4]", "[1]") if tiny else ("[64,128,256,512]", "[16]", "[1,4]")
     flags = [word for pair in zip(("--resolutions", "--batches", "--parts"), table, strict=True) for word in pair]
     narrow = ("--channel_base", "256") if tiny else ()

@@ -16,6 +16,7 @@ Linux alone tells it, in hundredths of a second. Machines differ from hour to ho
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
@@ -213,8 +214,14 @@ def decode_late(batch: dict[str, Any]) -> None:
         batch["clip"].decoded(on_host)
         return
     device = torch.device("cuda", torch.cuda.current_device())
-    batch["clip"].decoded(decoder_for(device))
+    batch["clip"].decoded(_decoder(device))
     torch.cuda.synchronize(device)
+
+
+@functools.cache
+def _decoder(device: torch.device) -> Decode:
+    """Made once, since it is tried out first."""
+    return decoder_for(device)
 
 
 def kilobytes(source: Source) -> float | None:
