@@ -18,7 +18,8 @@ from tests.stylegan_v.tiny_gan import RecordingGAN, StopAfter, data, gan, traine
 
 if __name__ == "__main__":
     folder, *compiled = sys.argv[1:]
-    model = gan(made=RecordingGAN, augmented=True, pl_weight=2.0, r1_every=1)
+    # Of compiled networks, too, gradients may travel while a backward pass makes more of them.
+    model = gan(made=RecordingGAN, augmented=True, pl_weight=2.0, r1_every=1, overlap_exchange=bool(compiled))
     callbacks = [CompileNetworks(backend="eager")] if compiled else []
     trainer(folder, *callbacks, StopAfter(2), devices=2, strategy="auto").fit(model, data(8))
     found = {"gradients": model.gradients, "state": model.state_dict()}
