@@ -57,9 +57,10 @@ def along_axis(
     position = (x + 1) / 2 * last
     if padding == "border":
         position = position.clamp(0, last)
-        lower = position.detach().floor().clamp(max=max(last - 1, 0))  # the end is the whole of the last knot
+        # The end is the whole of the last knot. NaN has a knot, too: it comes out through the weights.
+        lower = position.detach().floor().long().clamp(0, max(last - 1, 0))
         fraction = position - lower
-        return (lower.long(), (lower.long() + 1).clamp(max=last)), (1 - fraction, fraction)
+        return (lower, (lower + 1).clamp(max=last)), (1 - fraction, fraction)
     position = position.clamp(-1, num_knots)  # all beyond is zero
     lower = position.detach().floor()
     fraction = position - lower
@@ -160,7 +161,7 @@ class CoordGrid(nn.Module):
             coords: In [-1, 1], first axis first.
 
         Raises:
-            InputError: If they are not of the grid's axes, or some are not finite.
+            InputError: If they are not of the grid's axes, or, on the host, some are not finite.
         """
         return read_together((self,), coords)[0]
 
@@ -176,12 +177,13 @@ def read_together(grids: Sequence[CoordGrid], coords: Float[Tensor, "*N D"]) -> 
         coords: In [-1, 1], first axis first.
 
     Raises:
-        InputError: If the coordinates are not of the grids' axes, or some are not finite.
+        InputError: If the coordinates are not of the grids' axes, or some are not finite. The latter on the host alone:
+            elsewhere asking would make it wait, so values at NaN are NaN, and infinity lies beyond the knots.
     """
     first = grids[0]
     if coords.shape[-1] != len(first.shape):
         raise InputError(f"coordinates of {coords.shape[-1]} axes: this grid has {len(first.shape)}")
-    if not coords.isfinite().all():
+    if coords.device.type == "cpu" and not coords.isfinite().all():
         raise InputError("coordinates that are NaN or infinite: grids are read at finite coordinates only")
     index, weight = _corners(_precise(coords), first.shape, first.padding, first.periodic)
     table = torch.cat([rearrange(grid.knots(), "c ... -> (...) c") for grid in grids], dim=1)

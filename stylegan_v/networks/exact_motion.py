@@ -68,7 +68,7 @@ class ExactPath:
         self._compute({code // _CODES_PER_BLOCK for code in (*left, *right)})
 
         at_left, at_right = self._predicted(left), self._predicted(right)
-        times = t.to(self.encoding.freqs.device).expand(len(at_left), -1)
+        times = t.to(self.encoding.freqs.device, non_blocking=True).expand(len(at_left), -1)
         segments = locate(times, self.distance, self.encoding.freqs.dtype)
         folded = (rearrange(predicted, "b t p -> (b t) p") for predicted in (at_left, at_right))
         return rearrange(self._between(*folded, segments), "(b t) v -> b t v", b=len(times)).float()

@@ -86,7 +86,7 @@ def blur2d(x: Float[Tensor, "N C H W"], padding: int, gain: float = 1.0) -> Floa
 
 def _depthwise(x: Tensor, gain: float) -> Tensor:
     """The filter times ``gain``, once per channel, [C, 1, 4, 4]; symmetric, so convolving and correlating agree."""
-    kernel = (fir_filter() * gain).to(device=x.device, dtype=x.dtype)
+    kernel = (fir_filter() * gain).to(device=x.device, dtype=x.dtype, non_blocking=True)
     return kernel.expand(x.shape[1], 1, -1, -1)
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from errors import InputError
-from fields.coord_grid import CoordGrid, read_line
+from fields.coord_grid import CoordGrid, Padding, along_axis, read_line
 from fields.interface import parameter_groups
 from fields.quantisers import MinMax
 
@@ -160,6 +160,24 @@ def test_settings_that_cannot_be() -> None:
         CoordGrid((3, 3), periodic=(True,))
     with pytest.raises(InputError, match="coordinates of 2 axes"):
         CoordGrid((3,))(torch.zeros(4, 2))
+
+
+@pytest.mark.parametrize("padding", ["border", "zeros"])
+@pytest.mark.parametrize("periodic", [False, True])
+def test_places_that_are_not_finite_stay_on_the_knots_and_nan_stays_nan(padding: Padding, periodic: bool) -> None:
+    """What a device does that is not asked whether coordinates are finite."""
+    knots, weights = along_axis(torch.tensor([math.nan, math.inf, -math.inf]), 5, padding, periodic)
+    assert all(((knot >= 0) & (knot < 5)).all() for knot in knots)
+    assert all(weight[0].isnan() for weight in weights)
+    if padding == "border" and not periodic:
+        lower, upper = (knot.float() * weight for knot, weight in zip(knots, weights, strict=True))
+        assert (lower + upper)[1:].tolist() == [4.0, 0.0]
+
+
+def test_a_device_is_not_asked_whether_coordinates_are_finite() -> None:
+    """Of a tensor without values nothing can be asked: this raises if anything is."""
+    with torch.device("meta"):
+        assert CoordGrid((3, 4), 2)(torch.zeros(7, 2)).shape == (7, 2)
 
 
 @pytest.mark.gpu
