@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.idea_list import IDEAS, Idea, Sizes
-from benchmarks.measuring import interleaved
+from benchmarks.measuring import choose_device, interleaved
 from command_line import Parser
 from errors import InputError, clear_errors
 
@@ -120,8 +120,7 @@ def main(args: Sequence[str] | None = None) -> None:
             raise InputError("videos, frames and rounds are above 0, resolution is a power of two from 8: give such")
         if unknown := set(given.only or ()) - set(IDEAS):
             raise InputError(f"--only {sorted(unknown)}: there are {', '.join(IDEAS)}")
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        device = torch.device(auto if given.device == "auto" else given.device)
+        device = choose_device(given.device)
         dtype = torch.bfloat16 if given.precision == "bf16-mixed" else torch.float32
         width = given.channel_base or (32768 if given.resolution >= 512 else 16384)
         sizes = Sizes(given.resolution, given.videos, given.frames, dtype, device, width)

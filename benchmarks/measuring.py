@@ -11,6 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from errors import InputError
+
 ORIGINAL_PRODUCT = 187.0  # GFLOP/s of the 2048^3 product beside those recordings: 174 to 200
 ORIGINAL_THREADS = 2  # so a CPU second of that product did half as much
 PRODUCT_SIDE = 2048
@@ -53,6 +55,24 @@ class MultiplyAdds(TorchDispatchMode):
         if formula is not None:
             self.total += formula(*args, **(kwargs or {}), out_val=out) // 2
         return out
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; "auto" is a GPU where there is one, and the CPU elsewhere.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    gpus = torch.cuda.device_count()
+    if name == "auto":
+        return torch.device("cuda" if gpus else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"device {name!r}: give cpu, cuda or auto") from error
+    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= gpus):
+        raise InputError(f"device {name!r}: there are {gpus} CUDA devices here: give cpu, cuda or auto")
+    return device
 
 
 def _wait(device: torch.device) -> None:

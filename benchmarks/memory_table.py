@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 import torch
 
-from benchmarks.train_step import build
+from benchmarks.train_step import build, check_sizes
 from command_line import Parser
 from errors import InputError, clear_errors
 from stylegan_v.cost import rehearse
@@ -156,7 +156,11 @@ def main(args: Sequence[str] | None = None) -> None:
         axes = given.resolutions, given.batches, given.frames, given.parts, (False, True)
         if min(min(axis, default=0) for axis in axes[:4]) < 1:
             raise InputError("resolutions, batches, frames, parts: give numbers above 0, at least one of each")
+        for resolution in given.resolutions:
+            check_sizes(resolution)
         settings = [one for one in itertools.starmap(Setting, itertools.product(*axes)) if one.batch % one.parts == 0]
+        if not settings:
+            raise InputError("parts: none of them divides one of the batches: give such as do")
         rows = []
         for setting in settings:
             row = estimate(setting, given.precision == "bf16-mixed", given.channel_base)

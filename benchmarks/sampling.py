@@ -27,9 +27,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.compiled import Beside, beside, said
-from benchmarks.measuring import ORIGINAL_PRODUCT, MultiplyAdds, measure_product
-from benchmarks.train_step import Precision
-from errors import clear_errors
+from benchmarks.measuring import ORIGINAL_PRODUCT, MultiplyAdds, choose_device, measure_product
+from benchmarks.train_step import Precision, check_sizes
+from errors import InputError, clear_errors
 from stylegan_v.compiling import Backend, Compilation, Mode, compile_generator
 from stylegan_v.networks import Generator
 from stylegan_v.rendering import VideoLatents, draw_latents, render
@@ -93,8 +93,10 @@ def sampling(
             "reduce-overhead" (CUDA graphs) or "max-autotune-no-cudagraphs".
         backend: Of compiling.
     """
-    compilation = None if compile is None else Compilation(backend, compile)
-    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    check_sizes(resolution, least=8)
+    if min(frames, chunk, repeats) < 1:
+        raise InputError("frames, chunk, repeats: give numbers above 0")
+    target, compilation = choose_device(device), None if compile is None else Compilation(backend, compile)
     torch.manual_seed(0)
     generator = Generator(resolution, channel_base=channel_base or (32768 if resolution >= 512 else 16384))
     generator = generator.to(target).eval()

@@ -24,6 +24,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty
 
@@ -34,7 +35,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
-from benchmarks.train_step import R1_EVERY, TrainStep, build
+from benchmarks.train_step import R1_EVERY, TrainStep, build, check_sizes
 from command_line import Parser
 from errors import InputError, clear_errors
 from stylegan_v.distributed import Exchange, average_over_ranks
@@ -42,6 +43,7 @@ from stylegan_v.optimizers import make_optimizer
 from stylegan_v.steps import in_order_of_use
 
 _PATIENCE = 1800.0  # seconds
+_GLANCE = 1.0  # seconds after which processes are looked at
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def measure(num_ranks: int, load: Load) -> Seconds:
     """An update of so many processes, each with this load.
 
     Raises:
-        RuntimeError: A process ended without a result.
+        RuntimeError: A process ended without a result, or none came in time.
     """
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["benchmarks.scaling"])  # imported once, and before any thread is there
@@ -178,14 +180,26 @@ def measure(num_ranks: int, load: Load) -> Seconds:
         for process in processes:
             process.start()
         try:
-            found = [results.get(timeout=_PATIENCE) for _ in processes]
-        except Empty as error:
-            raise RuntimeError(f"no result after {_PATIENCE:.0f} s") from error
-        finally:
+            found = [_next_result(results, processes) for _ in processes]
             for process in processes:
                 process.join(timeout=60)
+        finally:
+            for process in processes:
                 process.kill()
     return together(found)
+
+
+def _next_result(results: mp.Queue, processes: Sequence[BaseProcess]) -> list[Seconds]:
+    """Waits for a process, as long as none has failed: the others would wait for it."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        try:
+            return results.get(timeout=_GLANCE)
+        except Empty:
+            failed = [process.exitcode for process in processes if process.exitcode]
+            if failed:
+                raise RuntimeError(f"a process ended with exit code {failed[0]}: see above") from None
+    raise RuntimeError(f"no result after {_PATIENCE:.0f} s")
 
 
 def together(found: Sequence[Sequence[Seconds]]) -> Seconds:
@@ -269,6 +283,7 @@ def main(args: Sequence[str] | None = None) -> None:
             raise InputError("batch is even, resolution, threads and updates are above 0: give such numbers")
         if given.overlap_mib < 0:
             raise InputError("--overlap_mib: give the MiB of a message, or 0")
+        check_sizes(given.resolution)
         settings = given.threads, given.updates, given.channel_base, int(given.overlap_mib * 2**20)
         whole, half = (Load(given.resolution, clips, *settings) for clips in (given.batch, given.batch // 2))
         one = measure(1, whole)

@@ -35,8 +35,16 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.compiled import Beside, beside, said
-from benchmarks.measuring import ORIGINAL_PRODUCT, ORIGINAL_THREADS, Timing, measure, measure_product, score
-from errors import clear_errors
+from benchmarks.measuring import (
+    ORIGINAL_PRODUCT,
+    ORIGINAL_THREADS,
+    Timing,
+    choose_device,
+    measure,
+    measure_product,
+    score,
+)
+from errors import InputError, clear_errors
 from stylegan_v import losses
 from stylegan_v.compiling import Backend, Compilation, Mode, compile_generator, compile_method, differentiated_twice
 from stylegan_v.networks import Discriminator, Generator, HypernetworkConditioning, ProjectionConditioning
@@ -51,6 +59,8 @@ ORIGINAL: dict[tuple[int, int, int], dict[str, tuple[float, float]]] = {
 }
 R1_EVERY = 16
 COMPILED = ("forward", "G", "D")  # the phases that graphs have a part in
+PHASES = ("forward", "G", "D", "R1", "optimizers", "EMA")
+SIDES = tuple(2**n for n in range(3, 13))  # of frames, pixels
 
 Precision = Literal["32", "bf16-mixed"]
 Conditioning = Literal["projection", "hypernetwork"]
@@ -184,6 +194,24 @@ class TrainStep:
         compile_method(self.discriminator, "forward", compilation)
 
 
+def check_sizes(resolution: int, batch: int = 1, frames: int = 1, *, least: int = 32) -> None:
+    """Refuses sizes that the networks are not made for.
+
+    Args:
+        resolution: Side of the frames, pixels.
+        batch: Clips.
+        frames: Of a clip.
+        least: Of the sides that there are: discriminators join frames at 16 pixels, below their first block.
+
+    Raises:
+        InputError: One of them is refused.
+    """
+    if resolution not in SIDES or resolution < least:
+        raise InputError(f"resolution {resolution}: give a power of two from {least} to {SIDES[-1]}")
+    if min(batch, frames) < 1:
+        raise InputError("batch, frames: give numbers above 0")
+
+
 def build(
     resolution: int,
     batch: int,
@@ -195,7 +223,12 @@ def build(
     augment: bool = False,
     channel_base: int | None = None,
 ) -> TrainStep:
-    """The full-width networks of the paper at ``resolution``, or narrower ones of ``channel_base``."""
+    """The full-width networks of the paper at ``resolution``, or narrower ones of ``channel_base``.
+
+    Raises:
+        InputError: There are no networks of such sizes.
+    """
+    check_sizes(resolution, batch, frames)
     channel_base = channel_base or (32768 if resolution >= 512 else 16384)
     conditioned = {"projection": ProjectionConditioning, "hypernetwork": HypernetworkConditioning}[conditioning]
     with device:
@@ -265,8 +298,11 @@ def train_step(
             "reduce-overhead" (CUDA graphs) or "max-autotune-no-cudagraphs".
         backend: Of compiling.
     """
-    compilation = None if compile is None else Compilation(backend, compile)
-    target = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    if unknown := set(phases) - set(PHASES):
+        raise InputError(f"phases {sorted(unknown)}: give some of {', '.join(PHASES)}")
+    if repeats < 1:
+        raise InputError("repeats: give a number above 0")
+    target, compilation = choose_device(device), None if compile is None else Compilation(backend, compile)
     torch.manual_seed(0)
     step = build(
         resolution,

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import measuring
+from errors import InputError
 
 
 def test_multiply_adds_of_a_convolution_and_its_backward_passes() -> None:
@@ -46,3 +47,15 @@ def test_interleaved_calls_take_turns_and_each_round_begins_with_another() -> No
     assert "".join(order) == "abc" + "bca" + "cab" + "abc"
     assert {name: len(seconds) for name, seconds in found.items()} == {"a": 4, "b": 4, "c": 4}
     assert all(second >= 0 for seconds in found.values() for second in seconds)
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert measuring.choose_device("auto") == measuring.choose_device("cpu") == torch.device("cpu")
+    for name in ("cuda", "cuda:1", "nonsense", "meta"):
+        with pytest.raises(InputError, match=f"device '{name}'.*give cpu, cuda or auto"):
+            measuring.choose_device(name)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert measuring.choose_device("auto") == torch.device("cuda")
+    with pytest.raises(InputError, match="there are 1 CUDA devices"):
+        measuring.choose_device("cuda:1")

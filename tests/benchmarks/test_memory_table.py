@@ -35,7 +35,12 @@ def test_memory_grows_with_what_is_alive() -> None:
 
 
 def test_what_makes_no_sense_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for words, complaint in ((["--precision", "16"], "precision '16'"), (["--batches", "[]"], "at least one of each")):
+    for words, complaint in (
+        (["--precision", "16"], "precision '16'"),
+        (["--batches", "[]"], "at least one of each"),
+        (["--resolutions", "[48]"], "resolution 48"),
+        (["--batches", "[3]", "--parts", "[2]"], "none of them divides"),
+    ):
         with pytest.raises(SystemExit):
             main(words)
         assert complaint in capsys.readouterr().err

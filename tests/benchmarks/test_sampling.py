@@ -63,3 +63,12 @@ def test_graphs_without_a_gpu_are_refused(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit):
         bench.main(["--resolution=16", "--frames=4", "--device=cpu", "--channel_base=64", "--compile=reduce-overhead"])
     assert "reduce-overhead replays CUDA graphs, and the device is cpu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flag", "complaint"), [("--resolution=20", "resolution 20"), ("--chunk=0", "chunk")])
+def test_what_cannot_be_drawn_is_refused_in_one_line(
+    flag: str, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        bench.main([flag])
+    assert stopped.value.code == 2 and complaint in capsys.readouterr().err

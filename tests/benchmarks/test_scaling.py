@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import queue
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks import scaling
 from benchmarks.scaling import Seconds, main, row, table, together
 
 
@@ -38,6 +41,24 @@ def test_a_batch_that_two_cannot_share_is_refused(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["--batch", "3"])
     assert "batch is even" in capsys.readouterr().err
+
+
+def test_a_size_that_no_process_can_have_is_refused_before_any_begins(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--resolution", "16"])
+    assert stopped.value.code == 2 and "resolution 16: give a power of two from 32" in capsys.readouterr().err
+
+
+def test_nobody_waits_for_a_process_that_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scaling, "_GLANCE", 0.01)
+    results, running = queue.Queue(), SimpleNamespace(exitcode=None)
+    results.put([Seconds(1.0, 1.0)])
+    assert scaling._next_result(results, [running, SimpleNamespace(exitcode=1)]) == [Seconds(1.0, 1.0)]
+    with pytest.raises(RuntimeError, match="a process ended with exit code -9"):
+        scaling._next_result(results, [running, SimpleNamespace(exitcode=-9)])
+    monkeypatch.setattr(scaling, "_PATIENCE", 0.03)
+    with pytest.raises(RuntimeError, match="no result"):
+        scaling._next_result(results, [running, SimpleNamespace(exitcode=0)])
 
 
 @pytest.mark.slow

@@ -70,6 +70,25 @@ def test_an_unknown_flag_is_refused_by_name(capsys: pytest.CaptureFixture) -> No
     assert "resolutoin" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flag", "complaint"),
+    [
+        ("--resolution=48", "resolution 48: give a power of two from 32"),
+        ("--batch=0", "batch, frames"),
+        ("--repeats=0", "repeats"),
+        ("--phases=[g]", "phases ['g']: give some of forward, G"),
+        ("--device=nonsense", "device 'nonsense'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(
+    flag: str, complaint: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        bench.main([flag])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and complaint in said and len(said.splitlines()) == 1
+
+
 @pytest.fixture
 def _graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks of shapes are Python that no graph can hold."""
