@@ -101,7 +101,7 @@ class FoldedEntry:
         self.moving = moving.to(dtype, memory_format=torch.channels_last)
         # Which of three rows (columns) stands for each: the first, the last, or the one between them.
         self.rows, self.columns = (
-            torch.tensor([0, *[1] * (size - 2), 2], device=const.device) for size in const.shape[2:]
+            torch.tensor([0, *[1] * (size - 2), 2]).to(const.device, non_blocking=True) for size in const.shape[2:]
         )
         self.noise, self.clamp = FoldedNoise(conv, noise_mode, dtype), conv.conv_clamp
 
@@ -128,7 +128,7 @@ class FoldedConv:
         kernel = styled_kernel(conv, w)
         if conv.up == 2:
             kernel = kernel.transpose(0, 1)
-            self.blur = (fir_filter() * 4).to(kernel.device, dtype).repeat(len(conv.weight), 1, 1, 1)
+            self.blur = (fir_filter() * 4).to(kernel.device, dtype, non_blocking=True).repeat(len(conv.weight), 1, 1, 1)
         self.kernel = kernel.to(dtype, memory_format=torch.channels_last)
         self.bias = (conv.bias * _GAIN).to(dtype)
         self.noise, self.up, self.clamp = FoldedNoise(conv, noise_mode, dtype), conv.up, conv.conv_clamp
