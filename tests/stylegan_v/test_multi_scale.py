@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch import nn
+from torch import Tensor, nn
 
 from datasets.datamodule import SyntheticVideos
 from datasets.frame_sampling import RandomSpans
