@@ -1,6 +1,7 @@
 """Runs of several processes as they are launched: two nodes, a process that dies, a restart that goes on.
 
-Two nodes are two torchrun agents on this machine that meet over the loopback interface, each with one process.
+Two nodes are two torchrun agents on this machine that meet over the loopback interface, each with one process. There is
+no SLURM here: two processes stand for those of srun, with the variables that it gives them.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def fit(runs: Path, updates: int, *flags: str, config: Path = TINY) -> list[str]
     return ["train.py", "fit", "--config", str(config), "--runs_dir", str(runs), *QUIET, kimg(updates), *flags]
 
 
-def started(*command: str) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def started(*command: str, **variables: str) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, cwd=ROOT, env=environment, **pipes)
 
@@ -53,6 +54,31 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         return probe.getsockname()[1]
+
+
+SRUN = """#!/usr/bin/env bash
+test "$1" = --kill-on-bad-exit=1
+shift
+tasks=()
+for rank in 0 1; do
+    SLURM_PROCID=$rank SLURM_NODEID=$rank SLURM_LOCALID=0 "$@" &
+    tasks+=($!)
+done
+for task in "${tasks[@]}"; do
+    wait "$task" || exit 1
+done
+"""
+
+
+def programs(folder: Path) -> str:
+    """A search path on which the launch scripts find what they start."""
+    folder.mkdir()
+    texts = {"torchrun": f'#!/bin/sh\nexec {" ".join(TORCHRUN)} "$@"\n', "srun": SRUN}
+    texts["python"] = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
 
 
 def dying(folder: Path) -> Path:
@@ -87,18 +113,35 @@ def test_a_launch_script_starts_as_many_processes_as_it_says(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_two_nodes_take_the_way_of_one_process(tmp_path: Path) -> None:
+    """By the scripts of configs/launch: torchrun on each of two nodes, and a job of SLURM."""
     assert said(started(sys.executable, *fit(tmp_path, 2)))
     start = shutil.copy(tmp_path / "tiny" / LAST, tmp_path / "start")
+    shutil.copytree(tmp_path / "tiny", tmp_path / "slurm" / "tiny")
     one = started(sys.executable, *fit(tmp_path / "one", 6, "--ckpt_path", str(start)))
     said(one)
-    meet = ["--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d", "--rdzv_id", "two"]
-    meet += ["--rdzv_endpoint", f"localhost:{free_port()}"]
-    flags = ["--ckpt_path", "last", "--trainer.num_nodes=2", "--trainer.devices=1"]
-    nodes = [started(*TORCHRUN, *meet, *fit(tmp_path, 6, *flags)) for _ in range(2)]
+    expected = tmp_path / "one" / "tiny" / LAST
+
+    path, port = programs(tmp_path / "bin"), str(free_port())
+    flags = fit(tmp_path, 6, "--ckpt_path", "last")[
+        4:
+    ]  # the scripts begin with `train.py fit --config FILE` themselves
+    script = ["bash", str(LAUNCH / "torchrun_multi_node.sh"), str(TINY)]
+    settings = {"PATH": path, "NODES": "2", "GPUS": "1", "HOST": "localhost", "PORT": port, "RESTARTS": "0"}
+    nodes = [started(*script, *flags, **settings) for _ in range(2)]
     output = [said(node) for node in nodes]
     assert [process.returncode for process in (one, *nodes)] == [0, 0, 0], output
-    assert_same_way(start, tmp_path / "one" / "tiny" / LAST, tmp_path / "tiny" / LAST)
+    assert_same_way(start, expected, tmp_path / "tiny" / LAST)
     assert sum("saved" in text for text in output) == 1  # one process of all writes
+
+    flags = fit(tmp_path / "slurm", 6, "--ckpt_path", "last")[4:]
+    settings = {"PATH": path, "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "stylegan-v", "MASTER_PORT": str(free_port())}
+    settings |= {"SLURM_NODELIST": "localhost", "SLURM_JOB_NUM_NODES": "2", "SLURM_NNODES": "2"}
+    settings |= {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1"}
+    job = started("bash", str(LAUNCH / "slurm.sbatch"), str(TINY), *flags, **settings)
+    text = said(job)
+    assert job.returncode == 0, text
+    assert_same_way(start, expected, tmp_path / "slurm" / "tiny" / LAST)
+    assert text.count("saved") == 1
 
 
 @pytest.mark.slow
