@@ -1,4 +1,4 @@
-"""All benchmarks of a GPU, one after the other, as one JSON: training step, roofline, sampling, loader, ideas and more.
+"""All benchmarks of a GPU, one after the other, as one JSON: training step, roofline, sampling, runs, loader and more.
 
     bash benchmarks/run_gpu.sh --out out/gpu.json
 
@@ -56,6 +56,7 @@ def parts(tiny: bool) -> list[Part]:
     found = [_step(*sizes) for sizes in ([(32, 2)] if tiny else [(256, 16), (256, 32), (64, 64), (128, 32), (512, 8)])]
     found.append(_roofline(32 if tiny else 256, 2 if tiny else 16))
     found.append(_sampling(32 if tiny else 256))
+    found.append(_fit("real_tiny", 64, 2) if tiny else _fit("ffs", 256, 32))
     size = ("--resolution", "32" if tiny else "256")
     found.append(Part("loader", ("benchmarks/loader.py", *size, "--seconds", "0.2" if tiny else "3"), 180))
     table = ("[32]", "[4]", "[1]") if tiny else ("[64,128,256,512]", "[16]", "[1,4]")
@@ -66,6 +67,7 @@ def parts(tiny: bool) -> list[Part]:
     found.append(Part("memory_table", ("benchmarks/memory_table.py", *flags, *_PRECISION, *narrow), 150))
     which = ("tests/benchmarks/test_measuring.py",) if tiny else ("-m", "gpu")
     found.append(Part("gpu_tests", ("-m", "pytest", "-q", "-p", "no:cacheprovider", *which), 120, json=False))
+    found += [] if tiny else [_fit("mead", 1024, 16, "--classes", "77")]
     # Last, since compiling takes minutes.
     found += [_compiled(tiny, mode) for mode in (["default"] if tiny else ["default", "reduce-overhead"])]
     found.append(_compiled_sampling(tiny))
@@ -86,6 +88,14 @@ def _roofline(resolution: int, batch: int) -> Part:
     sizes = ("--resolution", str(resolution), "--batch", str(batch))
     narrow = ("--channel_base", "256", "--which", "phases", "--repeats", "1") if resolution == 32 else ()
     return Part("roofline", ("benchmarks/roofline.py", *sizes, *_PRECISION, *narrow), 90)
+
+
+def _fit(config: str, resolution: int, batch: int, *others: str) -> Part:
+    """A run as users start it, loader included; at 1024 px it shows above all that it fits."""
+    videos = "2" if resolution != 256 else "16"
+    sizes = ("--resolution", str(resolution), "--batch", str(batch), "--videos", videos)
+    command = ("benchmarks/fit.py", "--config", f"configs/stylegan_v/{config}.yaml", *sizes, *others)
+    return Part(f"fit_{resolution}_{batch}", command, 150)
 
 
 def _ideas(tiny: bool) -> Part:

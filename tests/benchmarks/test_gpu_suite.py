@@ -48,10 +48,12 @@ def test_the_parts_fit_into_ten_minutes_together_and_name_files_that_are_there()
     assert {"roofline", "sampling", "loader", "ideas", "r1", "memory_table", "gpu_tests", "compiled_default"} < set(
         names
     )
+    assert [name for name in names if name.startswith("fit")] == ["fit_256_32", "fit_1024_16"]
     assert [part.name.split("_")[0] for part in parts(tiny=True)] == [
         "train",
         "roofline",
         "sampling",
+        "fit",
         "loader",
         "ideas",
         "r1",
@@ -79,6 +81,6 @@ def test_all_parts_run_at_toy_size(tmp_path: Path) -> None:
     said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
     found = json.loads(out.read_text())["parts"]
     assert [name for name, part in found.items() if "failed" in part] == [], found
-    assert said.strip() == f"{out}: 10 parts measured, failed: []"
+    assert said.strip() == f"{out}: 11 parts measured, failed: []"
     assert found["train_step_32_2"]["figures"]["clips_per_second"] > 0
     assert "passed" in found["gpu_tests"]["figures"][-1]
