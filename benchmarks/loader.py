@@ -39,6 +39,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.loader_limits import Decode, Limits
+from command_line import Parser
 from datasets.clips import ClipSampler, Framing, SparseClips
 from datasets.encoded_clips import EncodedClips, collate
 from datasets.frame_sampling import RandomSpans
@@ -322,6 +323,8 @@ def loader(
     """
     if min(resolution, frames, batch, videos) < 1 or length < frames or min(workers or [0]) < 0:
         raise InputError("resolution, frames, batch, videos and length have to be positive, and length >= frames")
+    if not (seconds > 0 and target > 0):
+        raise InputError("seconds, target: give numbers above 0")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     numbers = sorted({0, 1, cores}) if workers is None else workers
     with tempfile.TemporaryDirectory(prefix="loader-") as folder:
@@ -352,7 +355,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
     with clear_errors("benchmarks/loader.py"):
         torch.set_num_threads(1)  # as in a worker
-        speeds = auto_cli(loader, args=args, as_positional=False)
+        speeds = auto_cli(loader, args=args, as_positional=False, parser_class=Parser)
         print(table(speeds), file=sys.stderr)
         print(json.dumps([asdict(speed) for speed in speeds], indent=1))
 

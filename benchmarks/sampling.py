@@ -29,6 +29,7 @@ from torch import Tensor
 from benchmarks.compiled import Beside, beside, said
 from benchmarks.measuring import ORIGINAL_PRODUCT, MultiplyAdds, choose_device, measure_product
 from benchmarks.train_step import Precision, check_sizes
+from command_line import Parser
 from errors import InputError, clear_errors
 from stylegan_v.compiling import Backend, Compilation, Mode, compile_generator
 from stylegan_v.networks import Generator
@@ -172,7 +173,7 @@ def main(args: Sequence[str] | None = None) -> None:
     from jsonargparse import auto_cli
 
     with clear_errors("benchmarks/sampling.py"):
-        report = auto_cli(sampling, args=args, as_positional=False)
+        report = auto_cli(sampling, args=args, as_positional=False, parser_class=Parser)
     given = report.settings
     against = (
         ""

@@ -44,6 +44,7 @@ from benchmarks.measuring import (
     measure_product,
     score,
 )
+from command_line import Parser
 from errors import InputError, clear_errors
 from stylegan_v import losses
 from stylegan_v.compiling import Backend, Compilation, Mode, compile_generator, compile_method, differentiated_twice
@@ -397,7 +398,7 @@ def main(args: Sequence[str] | None = None) -> None:
     from jsonargparse import auto_cli
 
     with clear_errors("benchmarks/train_step.py"):
-        report = auto_cli(train_step, args=args, as_positional=False)
+        report = auto_cli(train_step, args=args, as_positional=False, parser_class=Parser)
     print(table(report), file=sys.stderr)
     print(json.dumps(asdict(report), indent=1))
 

@@ -66,7 +66,18 @@ def test_command_reports_every_kind_as_json(capsys: pytest.CaptureFixture[str], 
         assert speed["kind"] in printed.err
 
 
-def test_impossible_sizes_are_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--length=2", "--frames=3"], "length >= frames"),
+        (["--seconds=0"], "seconds"),
+        (["--batch=x"], "batch: Expected"),
+    ],
+)
+def test_impossible_sizes_are_one_clear_error(
+    flags: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        bench.main(["--length", "2", "--frames", "3"])
-    assert stopped.value.code == 2 and "length >= frames" in capsys.readouterr().err
+        bench.main(flags)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and complaint in said and len(said.splitlines()) == 1

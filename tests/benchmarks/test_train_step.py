@@ -78,6 +78,7 @@ def test_an_unknown_flag_is_refused_by_name(capsys: pytest.CaptureFixture) -> No
         ("--repeats=0", "repeats"),
         ("--phases=[g]", "phases ['g']: give some of forward, G"),
         ("--device=nonsense", "device 'nonsense'"),
+        ("--compile=nonsense", "compile: Expected"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(
