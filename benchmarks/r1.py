@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import torch
 from torch import Tensor
 
-from benchmarks.measuring import MultiplyAdds, interleaved
+from benchmarks.measuring import MultiplyAdds, choose_device, interleaved
 from benchmarks.train_step import Conditioning, Precision, TrainStep, build
 from command_line import Parser
 from errors import InputError, clear_errors
@@ -252,9 +252,7 @@ def main(args: Sequence[str] | None = None) -> None:
         given = parser.parse_args(args)
         if min(given.batch, given.frames, given.rounds) < 1:
             raise InputError("--batch, --frames and --rounds have to be 1 at least")
-        device = torch.device(
-            ("cuda" if torch.cuda.is_available() else "cpu") if given.device == "auto" else given.device
-        )
+        device = choose_device(given.device)
         sizes = {"resolution": given.resolution, "batch": given.batch, "frames": given.frames}
         kinds = {"precision": given.precision, "conditioning": given.conditioning, "channel_base": given.channel_base}
         report = r1(**sizes, device=device, **kinds, step=given.step, rounds=given.rounds)
