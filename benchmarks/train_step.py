@@ -318,36 +318,24 @@ def train_step(
     plain = target.type == "cpu" and precision == "32" and not augment and channel_base is None
     recorded = ORIGINAL.get((resolution, batch, frames), {}) if plain and conditioning == "projection" else {}
 
+    about = {"resolution": resolution, "batch": batch, "frames": frames, "device": str(target)}
+    about |= {"precision": precision, "augment": augment, "conditioning": conditioning}
+    sizes = {"G": step.generator, "D": step.discriminator}
     report = Report(
-        settings={
-            "resolution": resolution,
-            "batch": batch,
-            "frames": frames,
-            "device": str(target),
-            "precision": precision,
-            "augment": augment,
-            "conditioning": conditioning,
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        },
-        parameters={
-            "G": sum(parameter.numel() for parameter in step.generator.parameters()),
-            "D": sum(parameter.numel() for parameter in step.discriminator.parameters()),
-        },
+        settings={**about, "threads": torch.get_num_threads(), "torch": torch.__version__},
+        parameters={name: sum(one.numel() for one in network.parameters()) for name, network in sizes.items()},
     )
+    chosen = [name for name in PHASES if not phases or name in phases]
     products = [measure_product(target)]
-    for name, call in step.phases().items():
-        if not phases or name in phases:
-            report.phases[name] = measure(call, target, repeats=repeats)
+    report.phases = {name: measure(step.phases()[name], target, repeats=repeats) for name in chosen}
     products.append(measure_product(target))
     report.product_gflops = [2 * product.multiply_adds / product.seconds for product in products]
     add_scores(report.phases, products, recorded)
     if compilation is not None:
         step.compile(compilation)
         report.settings |= {"compile": compile, "backend": backend}
-        for name, call in step.phases().items():
-            if name in COMPILED and (not phases or name in phases):
-                report.compiled[name] = beside(call, target, rounds=repeats)
+        compiled = [name for name in chosen if name in COMPILED]
+        report.compiled = {name: beside(step.phases()[name], target, rounds=repeats) for name in compiled}
     report.peak_memory_gib = _memory_gib(target)
     needed = {"G", "D", "R1", "optimizers", "EMA"}
     if needed <= report.phases.keys():
