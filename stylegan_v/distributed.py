@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -39,6 +40,27 @@ def restarted() -> bool:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
+def keeps_old_addresses() -> bool:
+    """Whether torchrun lets processes meet in its own store, under the keys under which those of earlier starts met.
+
+    So a restarted process can find the address of one that has ended (pytorch/pytorch#135712).
+    """
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
+
+
+def store_of_this_start(timeout: timedelta) -> dist.Store:
+    """A part of torchrun's store that no earlier start of the processes of one node has seen.
+
+    Agents count restarts each for itself, so several nodes would not agree on which part it is.
+
+    Args:
+        timeout: For how long an answer is waited for.
+    """
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    whole = dist.TCPStore(host, port, is_master=False, timeout=timeout)
+    return dist.PrefixStore(f"start/{os.environ['TORCHELASTIC_RESTART_COUNT']}", whole)
+
+
 def lost_peer(error: BaseException) -> bool:
     """Whether an error came up in talking to the other processes: one of them has died, or hangs."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -47,6 +69,14 @@ def lost_peer(error: BaseException) -> bool:
         for frame in frames
     )
     return isinstance(error, RuntimeError) and talking
+
+
+def gathered(value: object) -> list[Any]:
+    """A value of each rank, in their order; small, since it goes as an object."""
+    values = [value] * num_ranks()
+    if num_ranks() > 1:
+        dist.all_gather_object(values, value)
+    return values
 
 
 def summed_over_ranks(tensor: Tensor) -> Tensor:
@@ -211,6 +241,20 @@ class OwnReductionDDPStrategy(DDPStrategy):
 
     Such a module starts with rank 0's parameters and buffers on every rank and must keep them equal itself.
     """
+
+    def setup_distributed(self) -> None:
+        if restarted() and keeps_old_addresses() and os.environ["GROUP_WORLD_SIZE"] == "1":
+            self.set_world_ranks()
+            device = None if self.root_device.type == "cpu" else self.root_device
+            dist.init_process_group(
+                self._get_process_group_backend(),
+                store=store_of_this_start(self._timeout),
+                rank=self.global_rank,
+                world_size=self.world_size,
+                timeout=self._timeout,
+                device_id=device,
+            )  # Lightning goes on with a group that there is
+        super().setup_distributed()
 
     def configure_ddp(self) -> None:
         if getattr(self.lightning_module, "reduces_own_gradients", False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import tempfile
@@ -38,7 +37,8 @@ from stylegan_v.checkpoints import (
     replacing,
     write_checkpoint,
 )
-from stylegan_v.distributed import OwnReductionDDPStrategy, launched_by_torchrun, lost_peer, restarted
+from stylegan_v.distributed import OwnReductionDDPStrategy, gathered, lost_peer
+from stylegan_v.launches import Launch
 from stylegan_v.transfer.origin import check_source, own_checkpoint
 
 # What a GAN needs and Lightning does otherwise: no epochs, a sampler that shares out clips by itself, own checkpoints.
@@ -52,7 +52,6 @@ TRAINER_DEFAULTS = {
 }
 
 _INIT_FROM = "model.init_args.init_from"
-_LAUNCHED = ".launched"  # as old as the start by torchrun: a checkpoint that is younger is of it
 
 # What Lightning says on every start and nobody can act on: advertisements, devices that are not there, a switch that no
 # config has, a notice about its own code.
@@ -108,6 +107,7 @@ class RunConfig(SaveConfigCallback):
         self.text = parser.dump(resolved, skip_unset=False)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        check_same_start(gathered(Path(trainer.ckpt_path).name if trainer.ckpt_path else None))
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
             if path.exists() and path.read_text() != self.text:
@@ -125,6 +125,23 @@ class RunConfig(SaveConfigCallback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.text
         checkpoint["torch_version"] = str(torch.__version__)
+
+
+def check_same_start(starts: list[str | None]) -> None:
+    """Makes sure that all processes of a run begin in the same way.
+
+    Args:
+        starts: By rank: name of the checkpoint that it goes on from, or None.
+
+    Raises:
+        InputError: They do not.
+    """
+    for rank, start in enumerate(starts):
+        if start != starts[0]:
+            raise InputError(
+                f"ckpt_path: rank 0 starts from {starts[0] or 'nothing'}, rank {rank} from {start or 'nothing'}: give "
+                "all processes the same flags, and one folder of runs that all machines see"
+            )
 
 
 @runtime_checkable
@@ -215,19 +232,18 @@ class RunCLI(LightningCLI):
             config.evaluation.monitor = (
                 None  # nothing is chosen here, so other protocols than that of the run may be given
             )
-        if subcommand == "fit" and restarted() and saved_since_launch(self.folder):
-            config.ckpt_path = "last"  # torchrun repeats the command of the launch
+        self.launch = Launch(self.folder)
+        if subcommand == "fit" and self.launch.saved:
+            config.ckpt_path = "last"  # torchrun and SLURM repeat the command of the launch
             rank_zero_info(f"{self.folder}: restarted, goes on from {LAST}")
         if config.ckpt_path is not None:
             config.ckpt_path = str(self._checkpoint(config, fitting=subcommand == "fit"))
         elif subcommand == "fit" and (source := config.get(_INIT_FROM)) is not None and not _requeued(self.folder):
             check_source(source, self.folder)
         if subcommand == "fit" and rank_zero_only.rank == 0:
-            if not restarted():
-                (self.folder / _LAUNCHED).unlink(missing_ok=True)
             self.made = prepare_folder(self.folder, resuming=config.ckpt_path is not None)
-            if launched_by_torchrun() and not restarted():
-                (self.folder / _LAUNCHED).touch()
+        if subcommand == "fit":
+            self.launch.begin()
 
     def _checkpoint(self, config: Namespace, *, fitting: bool) -> Path:
         """The checkpoint that is asked for; to train on, a model that can start from others takes only its own."""
@@ -295,6 +311,7 @@ class RunCLI(LightningCLI):
             if not lost_peer(error):
                 raise
             raise InputError(self._on_lost_peer(error)) from error
+        self.launch.end()
         if self.interrupts.stopped:
             rank_zero_info(f"stopped; continue with the same command and --ckpt_path last ({self.folder})")
             raise SystemExit(128 + signal.SIGINT)
@@ -357,17 +374,6 @@ def prepare_folder(folder: Path, *, resuming: bool) -> list[Path]:
 def _requeued(folder: Path) -> bool:
     """Whether this is a job that SLURM started again: Lightning resumes it by itself."""
     return SLURMEnvironment.detect() and any(folder.glob("hpc_ckpt_*.ckpt"))
-
-
-def saved_since_launch(folder: Path) -> bool:
-    """Whether the last checkpoint of a run is of this launch by torchrun, of which this may be a later start."""
-    launched, last = folder / _LAUNCHED, folder / LAST
-    return launched.exists() and last.exists() and _written(last) >= _written(launched)
-
-
-def _written(path: Path) -> int:
-    with path.open("rb") as file:  # opened, since network file systems remember for a while what a path was
-        return os.fstat(file.fileno()).st_mtime_ns
 
 
 def remove_empty(folders: Iterable[Path]) -> None:

@@ -176,6 +176,22 @@ def test_torchrun_restarts_a_run_from_its_last_checkpoint(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_two_nodes_restart_when_a_process_of_one_is_killed(tmp_path: Path) -> None:
+    path, port = programs(tmp_path / "bin"), str(free_port())
+    config = dying(tmp_path)
+    flags = fit(tmp_path, 6, "--checkpointing.every_updates=2")[4:]
+    script = ["bash", str(LAUNCH / "torchrun_multi_node.sh"), str(config), *flags]
+    settings = {"PATH": path, "NODES": "2", "GPUS": "1", "HOST": "localhost", "PORT": port}
+    nodes = [started(*script, **settings) for _ in range(2)]
+    output = [said(node) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], output
+    assert sum("restarted, goes on from last.ckpt" in text for text in output) == 1  # said once, by the first process
+    whole = started(sys.executable, *fit(tmp_path / "whole", 6, "--trainer.devices=2"))
+    said(whole)
+    assert_same(tmp_path / "whole" / "tiny" / LAST, tmp_path / "tiny" / LAST)
+
+
+@pytest.mark.slow
 def test_a_launch_that_is_refused_does_not_go_on_by_a_restart(tmp_path: Path) -> None:
     said(started(sys.executable, *fit(tmp_path, 1)))
     launch = [*TORCHRUN, "--standalone", "--nproc_per_node", "1", "--max-restarts", "1"]

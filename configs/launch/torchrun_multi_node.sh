@@ -14,7 +14,9 @@ shift # what remains goes to train.py as it is
 : "${HOST:?name or address of one of them, where all meet}"
 
 # c10d: the machines meet at HOST, and agree on who is which rank. --rdzv_id tells launches apart that meet at one host.
-# --max-restarts: when a process dies, on whichever machine, all are started again from the last checkpoint.
+# --max-restarts: when a process dies, on whichever machine, all are started again from the last checkpoint. They must not
+# meet in the store that torchrun keeps for all starts: there, they can find addresses of processes that have ended.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 torchrun --nnodes "$NODES" --nproc_per_node "$GPUS" --max-restarts "${RESTARTS:-1}" \
     --rdzv_backend c10d --rdzv_endpoint "$HOST:${PORT:-29500}" --rdzv_id "${ID:-train}" \
     train.py fit --config "$CONFIG" --trainer.num_nodes "$NODES" --trainer.devices "$GPUS" "$@"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,20 @@ def test_restarts_are_told_by_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     assert distributed.launched_by_torchrun() and not distributed.restarted()
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert distributed.restarted()
+
+
+def test_a_restarted_process_does_not_find_what_those_before_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = torch.distributed.TCPStore("localhost", 0, is_master=True)
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", str(agent.port))
+    agent.set("address", "of the first start")
+    starts = []
+    for count in (1, 2):
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(count))
+        starts.append(distributed.store_of_this_start(timedelta(seconds=5)))
+        assert not starts[-1].check(["address"])
+        starts[-1].set("address", str(count))
+    assert [store.get("address") for store in starts] == [b"1", b"2"]
 
 
 class Message(torch.distributed.Work):

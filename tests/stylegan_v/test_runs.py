@@ -66,16 +66,11 @@ def test_what_was_left_half_written_is_removed(tmp_path: Path) -> None:
     assert left == ["notes.tmp", "samples", "samples/real.mp4"]
 
 
-def test_only_a_checkpoint_younger_than_the_launch_is_of_it(tmp_path: Path) -> None:
-    launched, last = tmp_path / ".launched", tmp_path / "last.ckpt"
-    assert not runs.saved_since_launch(tmp_path)
-    last.touch()
-    assert not runs.saved_since_launch(tmp_path)
-    launched.touch()
-    os.utime(launched, (100, 100))
-    for seconds, of_it in ((99, False), (101, True)):
-        os.utime(last, (seconds, seconds))
-        assert runs.saved_since_launch(tmp_path) is of_it
+def test_processes_that_begin_differently_are_told_apart() -> None:
+    runs.check_same_start(["last.ckpt", "last.ckpt"])
+    runs.check_same_start([None])
+    with pytest.raises(InputError, match=r"rank 0 starts from last\.ckpt, rank 2 from nothing"):
+        runs.check_same_start(["last.ckpt", "last.ckpt", None])
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
