@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from errors import InputError
+from stylegan_v.host_memory import keep_freed_memory
 
 ORIGINAL_PRODUCT = 187.0  # GFLOP/s of the 2048^3 product beside those recordings: 174 to 200
 ORIGINAL_THREADS = 2  # so a CPU second of that product did half as much
@@ -60,18 +61,20 @@ class MultiplyAdds(TorchDispatchMode):
 def choose_device(name: str) -> torch.device:
     """The device of a name; "auto" is a GPU where there is one, and the CPU elsewhere.
 
+    On a CPU, freed memory is kept from here on, as training and sampling do.
+
     Raises:
         InputError: There is no such device.
     """
     gpus = torch.cuda.device_count()
-    if name == "auto":
-        return torch.device("cuda" if gpus else "cpu")
     try:
-        device = torch.device(name)
+        device = torch.device("cuda" if gpus else "cpu") if name == "auto" else torch.device(name)
     except RuntimeError as error:
         raise InputError(f"device {name!r}: give cpu, cuda or auto") from error
     if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= gpus):
         raise InputError(f"device {name!r}: there are {gpus} CUDA devices here: give cpu, cuda or auto")
+    if device.type == "cpu":
+        keep_freed_memory()
     return device
 
 

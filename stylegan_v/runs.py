@@ -38,6 +38,7 @@ from stylegan_v.checkpoints import (
     write_checkpoint,
 )
 from stylegan_v.distributed import OwnReductionDDPStrategy, gathered, lost_peer
+from stylegan_v.host_memory import keep_freed_memory
 from stylegan_v.launches import Launch
 from stylegan_v.transfer.origin import check_source, own_checkpoint
 
@@ -294,6 +295,8 @@ class RunCLI(LightningCLI):
             name: sum(p.numel() for p in part.parameters() if p.requires_grad)
             for name, part in self.model.named_children()
         }
+        if self.trainer.strategy.root_device.type == "cpu":
+            keep_freed_memory()
         sizes = ", ".join(f"{name} {count / 1e6:.3g} M" for name, count in counts.items() if count)
         rank_zero_info(f"{self.folder}: parameters that move: {sizes}")
 

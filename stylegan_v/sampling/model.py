@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from errors import InputError
 from generate_options import Options
 from stylegan_v.compiling import Compilation, compile_generator
+from stylegan_v.host_memory import keep_freed_memory
 from stylegan_v.networks import Generator
 from stylegan_v.pretrained import make_generator, read_model
 from stylegan_v.rendering import VideoLatents
@@ -83,6 +84,8 @@ def open_model(options: Options) -> Model:
     generator = make_generator(weights)
     labels = _labels(generator, options.label)
     device = pick_device(options.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     generator.to(device)
     if options.compile:
         compilation = Compilation()
