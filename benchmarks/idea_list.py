@@ -154,6 +154,18 @@ def modulation(sizes: Sizes) -> Idea:
     return idea("modulation", ways_there, [sizes.features(channels), *(sizes.parameter(*shape) for shape in shapes)])
 
 
+def colours(sizes: Sizes) -> Idea:
+    """Features to RGB, modulated: a matrix for each image, or one kernel on scaled features."""
+    channels = sizes.channels[1]
+    ways_there = {
+        "a matrix for each image": partial(modulated_conv2d, demodulate=False),
+        "scaled activations": ways.colours_of_scaled,
+        "matrices, autograd's gradients": ways.colours_by_matrices,
+    }
+    shapes = (3, channels, 1, 1), (sizes.videos, channels)
+    return idea("colours", ways_there, [sizes.features(channels), *(sizes.parameter(*shape) for shape in shapes)])
+
+
 def layout(sizes: Sizes) -> Idea:
     """A block of the discriminator on features, or weights too, that lie one way or the other."""
     below, here = sizes.channels
@@ -241,9 +253,10 @@ def activation(sizes: Sizes) -> Idea:
     """Scale, bias, leaky ReLU, gain and clamp."""
     channels = sizes.channels[1]
     ways_there = {
-        "gain on small operands, addcmul": scaled_lrelu,
+        "in place, slopes from the result": scaled_lrelu,
         "separate operations (reference)": ways.separate,
         "addcmul, gain apart": ways.addcmul,
+        "gain on small operands, addcmul": ways.addcmul_with_gain,
         "activation in place": ways.in_place,
         "hardtanh as clamp": ways.hardtanh,
     }
@@ -300,6 +313,7 @@ def _parameters(sizes: Sizes) -> list[nn.Parameter]:
 
 IDEAS: dict[str, Callable[[Sizes], Idea]] = {
     "modulation": modulation,
+    "colours": colours,
     "layout": layout,
     "upsampling": upsampling,
     "downsampling": downsampling,

@@ -52,6 +52,21 @@ def grouped_by_frame(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:
     return grouped_by_video(x, weight, per_image(styles, len(x)))
 
 
+# Features to RGB, modulated and not demodulated.
+
+
+def colours_of_scaled(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:
+    """Scales the features, and convolves them with one kernel for all."""
+    return F.conv2d(x * per_image(styles, len(x)).to(x.dtype)[:, :, None, None], weight.to(x.dtype))
+
+
+def colours_by_matrices(x: Tensor, weight: Tensor, styles: Tensor) -> Tensor:
+    """A matrix for each image, differentiated by autograd."""
+    matrices = per_image(weight[:, :, 0, 0] * styles[:, None], len(x)).to(x.dtype)
+    pixels = x.flatten(2).transpose(1, 2) @ matrices.transpose(1, 2)
+    return rearrange(pixels, "n (h w) o -> n o h w", h=x.shape[2])
+
+
 # FIR resampling: `up` is `resample.upsample2d`, `down` is `downsample2d`, `blur` is `blur2d` with padding 2.
 
 
@@ -217,13 +232,18 @@ def _scaled(x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     return torch.addcmul((bias * gain).to(x.dtype)[:, None, None], x, (scale * gain).to(x.dtype)[:, :, None, None])
 
 
+def addcmul_with_gain(x: Tensor, scale: Tensor, bias: Tensor, *, clamp: float) -> Tensor:
+    """The gain on the small operands; autograd keeps what comes of every operation."""
+    return F.leaky_relu(_scaled(x, scale, bias), 0.2).clamp(-clamp, clamp)
+
+
 def in_place(x: Tensor, scale: Tensor, bias: Tensor, *, clamp: float) -> Tensor:
-    """As `bias_act.scaled_lrelu`; the activation overwrites its argument."""
+    """The same; the activation overwrites its argument."""
     return F.leaky_relu_(_scaled(x, scale, bias), 0.2).clamp(-clamp, clamp)
 
 
 def hardtanh(x: Tensor, scale: Tensor, bias: Tensor, *, clamp: float) -> Tensor:
-    """As `bias_act.scaled_lrelu`; the clamp is the operation whose derivative is one pass."""
+    """The same; the clamp is the operation whose derivative is one pass."""
     return F.hardtanh(F.leaky_relu(_scaled(x, scale, bias), 0.2), -clamp, clamp)
 
 
