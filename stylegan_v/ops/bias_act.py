@@ -78,7 +78,7 @@ def scaled_lrelu(
     bias = (bias * gain).to(x.dtype)[..., None, None]
     scale = gain if scale is None else (scale * gain).to(x.dtype)[:, :, None, None]
     if torch.compiler.is_compiling() or has_torch_function((x,)):  # these want to see each call
-        x = F.leaky_relu(torch.addcmul(bias, x, scale) if isinstance(scale, Tensor) else x * scale + bias, _SLOPE)
+        x = F.leaky_relu(_affine(x, scale, bias), _SLOPE)
         return x if clamp is None else x.clamp(-clamp, clamp)
     if isinstance(scale, Tensor):
         return _Scaled.apply(x, scale, bias, clamp)
@@ -90,7 +90,7 @@ class _Scaled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, scale: Tensor, bias: Tensor, clamp: float | None) -> Tensor:
-        y = _activate_(torch.addcmul(bias, x, scale), clamp)
+        y = _activate_(_affine(x, scale, bias), clamp)
         ctx.save_for_backward(x, scale, y)
         ctx.clamp, ctx.bias_shape = clamp, bias.shape
         return y
@@ -113,7 +113,7 @@ class _Amplified(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, gain: float, bias: Tensor, clamp: float | None) -> Tensor:
-        y = _activate_(torch.add(bias, x, alpha=gain), clamp)
+        y = _activate_(_affine(x, gain, bias), clamp)
         ctx.save_for_backward(y)
         ctx.gain, ctx.clamp, ctx.bias_shape = gain, clamp, bias.shape
         return y
@@ -148,6 +148,11 @@ class _Slopes(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
         (y,) = ctx.saved_tensors
         return _Slopes.apply(grad, y, ctx.clamp), None, None
+
+
+def _affine(x: Tensor, scale: Tensor | float, bias: Tensor) -> Tensor:
+    """``x * scale + bias`` in one pass."""
+    return torch.addcmul(bias, x, scale) if isinstance(scale, Tensor) else torch.add(bias, x, alpha=scale)
 
 
 def _activate_(x: Tensor, clamp: float | None) -> Tensor:
