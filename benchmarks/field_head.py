@@ -1,6 +1,7 @@
 """What a head that draws at any size is worth: its 64 px beside bicubic enlargement of its own 32 px, on sprites.
 
     OMP_NUM_THREADS=1 python benchmarks/field_head.py
+    OMP_NUM_THREADS=1 python benchmarks/field_head.py --decoder PointField --work runs/field_head_point
     OMP_NUM_THREADS=1 python benchmarks/field_head.py --base_kimg 0.1 --kimg 0.1 --clips 16 --draws 2 --work out/quick
 
 For each run seed, configs/stylegan_v/demo.yaml is trained without a head, and configs/stylegan_v_field/sprites_32.yaml
@@ -27,7 +28,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import mean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, from the checkout
 
@@ -37,6 +38,7 @@ from errors import InputError, clear_errors
 if TYPE_CHECKING:
     from datasets.datamodule import SyntheticVideos
 
+DecoderName = Literal["ConvField", "PointField", "NVPField"]
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 BASE, CONFIG = CONFIGS / "stylegan_v" / "demo.yaml", CONFIGS / "stylegan_v_field" / "sprites_32.yaml"
 METHODS = ("head", "bicubic", "true", "true, bicubic")
@@ -46,7 +48,7 @@ _SHOWN = 6  # clips of a picture
 _SHIFTED = 16  # clips whose first frames are shifted
 
 
-def train(config: Path, folder: Path, seed: int, kimg: float | None, *more: str) -> None:
+def train(config: Path, folder: Path, seed: int, kimg: float | None, *always: str, start: str) -> None:
     """Trains a run to its end; one that was stopped goes on.
 
     Args:
@@ -54,7 +56,8 @@ def train(config: Path, folder: Path, seed: int, kimg: float | None, *more: str)
         folder: Of the run.
         seed: Of networks and data.
         kimg: Length, thousands of frames; None: the config's.
-        more: Flags of a run that begins.
+        always: More flags.
+        start: A flag of a run that begins.
     """
     import yaml
 
@@ -67,11 +70,11 @@ def train(config: Path, folder: Path, seed: int, kimg: float | None, *more: str)
         return
     sys.argv[1:] = []  # what was meant for this program is no business of the other
     flags = [f"--seed_everything={seed}", f"--data.init_args.seed={seed}", f"--model.init_args.total_kimg={kimg}"]
-    flags += ["--ckpt_path", "last"] if last.exists() else more
+    flags += [*always, *(["--ckpt_path", "last"] if last.exists() else [start])]
     main(["fit", "--config", str(config), "--runs_dir", str(folder.parent), "--run_name", folder.name, *flags])
 
 
-def train_both(work: Path, seed: int, base_kimg: float, kimg: float | None) -> None:
+def train_both(work: Path, seed: int, base_kimg: float, kimg: float | None, decoder: DecoderName) -> None:
     """A generator without a head, then one that goes on from it with a head.
 
     Args:
@@ -79,10 +82,33 @@ def train_both(work: Path, seed: int, base_kimg: float, kimg: float | None) -> N
         seed: Of networks and data.
         base_kimg: Length of the first, thousands of frames.
         kimg: Of the second; None: its config's.
+        decoder: Class of the head.
     """
-    base = work / f"base{seed}"
-    train(BASE, base, seed, base_kimg, "--trainer.max_time=null")
-    train(CONFIG, work / f"seed{seed}", seed, kimg, f"--model.init_args.init_from={base}")
+    base, folder = work / f"base{seed}", work / f"seed{seed}"
+    check_head(folder, decoder)
+    train(BASE, base, seed, base_kimg, start="--trainer.max_time=null")
+    head = f"--model.init_args.generator.init_args.decoder=stylegan_v.networks.decoders.{decoder}"
+    train(CONFIG, folder, seed, kimg, head, start=f"--model.init_args.init_from={base}")
+
+
+def check_head(folder: Path, decoder: DecoderName) -> None:
+    """Makes sure that a run that is there already has the head that is asked for.
+
+    Args:
+        folder: Of the run.
+        decoder: Class of the head.
+
+    Raises:
+        InputError: It has another.
+    """
+    from plain_config import parse_config
+
+    path = folder / "config.yaml"
+    if not path.exists():
+        return
+    made = parse_config(path.read_text(), path)["model"]["init_args"]["generator"]["init_args"]["decoder"]["class_path"]
+    if not made.endswith(f".{decoder}"):
+        raise InputError(f"{folder}: has the head {made}: give it as --decoder, or another --work")
 
 
 def data_of() -> SyntheticVideos:
@@ -186,7 +212,13 @@ def _spread(values: list[float]) -> str:
 
 
 def benchmark(
-    work: Path, run_seeds: tuple[int, ...], draws: int, num_clips: int, base_kimg: float, kimg: float | None
+    work: Path,
+    run_seeds: tuple[int, ...],
+    draws: int,
+    num_clips: int,
+    base_kimg: float,
+    kimg: float | None,
+    decoder: DecoderName = "ConvField",
 ) -> None:
     """Trains, measures and prints.
 
@@ -197,6 +229,7 @@ def benchmark(
         num_clips: Of each draw.
         base_kimg: Length of each run without a head, thousands of frames.
         kimg: Length with it; None: the config's.
+        decoder: Class of the head.
 
     Raises:
         InputError: Too few of something.
@@ -211,7 +244,7 @@ def benchmark(
     work.mkdir(parents=True, exist_ok=True)
     start, results, consistency = time.process_time(), [], {}
     for seed in run_seeds:
-        train_both(work, seed, base_kimg, kimg)
+        train_both(work, seed, base_kimg, kimg, decoder)
         results += [measure(work, seed, draw, num_clips) for draw in range(draws)]
         consistency[str(seed)] = shifts(work, seed)
         print(f"picture: {picture(work, seed)}", file=sys.stderr)
@@ -231,11 +264,12 @@ def main(args: list[str] | None = None) -> None:
         parser.add_argument("--clips", type=int, default=512, help="of each draw")
         parser.add_argument("--base_kimg", type=float, default=145, help="length without a head, thousands of frames")
         parser.add_argument("--kimg", type=float | None, default=None, help="length with a head; None: the config's")
+        parser.add_argument("--decoder", type=DecoderName, default="ConvField", help="class of the head")
         given = parser.parse_args(args)
         if not all(part.isdigit() for part in given.run_seeds.split(",")):
             raise InputError(f"run_seeds {given.run_seeds!r}: give whole numbers with commas between")
         run_seeds = tuple(map(int, given.run_seeds.split(",")))
-        benchmark(given.work, run_seeds, given.draws, given.clips, given.base_kimg, given.kimg)
+        benchmark(given.work, run_seeds, given.draws, given.clips, given.base_kimg, given.kimg, given.decoder)
 
 
 if __name__ == "__main__":

@@ -61,3 +61,6 @@ def test_a_short_run_is_kept_and_gone_on_with(tmp_path: Path, capsys: pytest.Cap
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert again["results"] == first["results"]
     assert [path.stat().st_mtime_ns for path in kept] == checkpoints, "what is done is not done again"
+    with pytest.raises(SystemExit):
+        main([*flags, "--decoder", "PointField"])
+    assert "decoders.ConvField: give it as --decoder, or another --work" in capsys.readouterr().err
