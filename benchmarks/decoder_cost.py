@@ -33,6 +33,7 @@ from benchmarks.count import without_motion, worked
 from benchmarks.train_step import R1_EVERY, TrainStep, build
 from command_line import Parser
 from errors import InputError, clear_errors
+from stylegan_v.host_memory import keep_freed_memory
 from stylegan_v.networks.decoders import ConvField, NVPField, PointField
 
 KINDS = {"none": None, "ConvField": ConvField, "PointField": PointField, "NVPField": NVPField}
@@ -221,6 +222,7 @@ def main(args: Sequence[str] | None = None) -> None:
         if unknown:
             raise InputError(f"kinds {sorted(unknown)}: give some of {', '.join(KINDS)}")
         sizes = given.resolution, given.batch, given.frames, given.repeats, given.channel_base
+        keep_freed_memory()  # as training and sampling do
         found = rows(given.kinds, *sizes)
         print(table(found), file=sys.stderr)
         print(json.dumps({"threads": torch.get_num_threads(), "rows": [asdict(row) for row in found]}))

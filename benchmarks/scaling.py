@@ -39,6 +39,7 @@ from benchmarks.train_step import R1_EVERY, TrainStep, build, check_sizes
 from command_line import Parser
 from errors import InputError, clear_errors
 from stylegan_v.distributed import Exchange, average_over_ranks
+from stylegan_v.host_memory import keep_freed_memory
 from stylegan_v.optimizers import make_optimizer
 from stylegan_v.steps import in_order_of_use
 
@@ -149,6 +150,7 @@ def round_of(step: TrainStep, load: Load) -> list[Seconds]:
 def work(rank: int, num_ranks: int, load: Load, store: str, results: mp.Queue) -> None:
     """A process: puts the seconds of an update, phase by phase, into the queue."""
     torch.set_num_threads(load.threads)
+    keep_freed_memory()  # as training does
     if num_ranks > 1:
         dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=num_ranks)
     torch.manual_seed(rank)

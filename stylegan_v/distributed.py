@@ -9,6 +9,7 @@ several devices.
 
 from __future__ import annotations
 
+import atexit
 import os
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,6 +56,12 @@ def store_of_this_start(timeout: timedelta) -> dist.Store:
 
     Args:
         timeout: For how long an answer is waited for.
+
+    Returns:
+        The part.
+
+    Raises:
+        RuntimeError: torchrun does not answer (`torch.distributed.DistError`).
     """
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     whole = dist.TCPStore(host, port, is_master=False, timeout=timeout)
@@ -64,9 +71,9 @@ def store_of_this_start(timeout: timedelta) -> dist.Store:
 def lost_peer(error: BaseException) -> bool:
     """Whether an error came up in talking to the other processes: one of them has died, or hangs."""
     frames = traceback.extract_tb(error.__traceback__)
+    own = {(__file__, function.__name__) for function in (_wait, store_of_this_start)}
     talking = any(
-        frame.filename == dist.distributed_c10d.__file__ or (frame.filename, frame.name) == (__file__, _wait.__name__)
-        for frame in frames
+        frame.filename == dist.distributed_c10d.__file__ or (frame.filename, frame.name) in own for frame in frames
     )
     return isinstance(error, RuntimeError) and talking
 
@@ -253,7 +260,8 @@ class OwnReductionDDPStrategy(DDPStrategy):
                 world_size=self.world_size,
                 timeout=self._timeout,
                 device_id=device,
-            )  # Lightning goes on with a group that there is
+            )  # Lightning goes on with a group that there is, and leaves it to us to end it
+            atexit.register(end_group)
         super().setup_distributed()
 
     def configure_ddp(self) -> None:
@@ -265,6 +273,12 @@ class OwnReductionDDPStrategy(DDPStrategy):
     def wait_at_most(self, seconds: float) -> None:
         """Sets for how long a process waits for the others before it ends; to be called before training."""
         self._timeout = timedelta(seconds=seconds)
+
+
+def end_group() -> None:
+    """Ends the group of all processes, if there still is one; NCCL complains about one that is left."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def register() -> None:

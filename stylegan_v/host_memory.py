@@ -14,7 +14,7 @@ _NEVER = -1
 
 
 def keep_freed_memory() -> bool:
-    """Lets this process keep what it frees, at the price of a peak that is higher by about a tenth.
+    """Lets this process, and those forked from it, keep what they free; their peaks may be higher by about a tenth.
 
     Nothing happens without glibc, or where the environment says how it is to allocate (``MALLOC_...``,
     ``GLIBC_TUNABLES``).

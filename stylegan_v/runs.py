@@ -37,7 +37,7 @@ from stylegan_v.checkpoints import (
     replacing,
     write_checkpoint,
 )
-from stylegan_v.distributed import OwnReductionDDPStrategy, gathered, lost_peer
+from stylegan_v.distributed import OwnReductionDDPStrategy, gathered, lost_peer, num_ranks
 from stylegan_v.host_memory import keep_freed_memory
 from stylegan_v.launches import Launch
 from stylegan_v.transfer.origin import check_source, own_checkpoint
@@ -106,9 +106,11 @@ class RunConfig(SaveConfigCallback):
         if "print_cost" in resolved:
             resolved.print_cost = False
         self.text = parser.dump(resolved, skip_unset=False)
+        self.start = config.get("ckpt_path")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        check_same_start(gathered(Path(trainer.ckpt_path).name if trainer.ckpt_path else None))
+        if num_ranks() > 1:
+            check_same_start(gathered(self.start and _described(Path(self.start))))
         if stage == "fit" and trainer.is_global_zero:
             path = Path(trainer.default_root_dir) / "config.yaml"
             if path.exists() and path.read_text() != self.text:
@@ -126,6 +128,11 @@ class RunConfig(SaveConfigCallback):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.text
         checkpoint["torch_version"] = str(torch.__version__)
+
+
+def _described(path: Path) -> str:
+    """A checkpoint as processes compare it; where they see different files, these differ in how far they are."""
+    return f"{path.name} (step {read_checkpoint(path, mmap=True).get('global_step')})"
 
 
 def check_same_start(starts: list[str | None]) -> None:
@@ -169,6 +176,7 @@ class RunCLI(LightningCLI):
     def __init__(self, args: Sequence[str] | None = None) -> None:
         self.interrupts = GracefulStop()
         self.made: list[Path] = []  # folders that this start made
+        self.launch: Launch | None = None  # until the folder is known
         try:
             super().__init__(
                 save_config_callback=RunConfig,
@@ -180,6 +188,8 @@ class RunCLI(LightningCLI):
                 args=None if args is None else list(args),
             )
         except BaseException:
+            if self.launch is not None:
+                self.launch.undo()
             remove_empty(self.made)
             raise
 

@@ -72,7 +72,14 @@ def scaled_lrelu(
 
     A leaky ReLU commutes with positive factors, so the gain moves onto the small operands. The large one is read once
     for scale and bias; activation and clamp overwrite what comes of that, and its slopes are told by the result. The
-    bias may be that of each image.
+    bias may be that of each image. Forward-mode derivatives and torch.func are for `bias_act`.
+
+    Args:
+        x: Features.
+        scale: Factors before the bias, positive or not; None is 1.
+        bias: [C], or [N, C].
+        gain: Factor beside sqrt(2); positive.
+        clamp: Largest absolute value of the result; None leaves it free.
     """
     gain = gain * _SQRT2
     bias = (bias * gain).to(x.dtype)[..., None, None]

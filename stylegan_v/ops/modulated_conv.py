@@ -57,6 +57,9 @@ def per_image(values: Float[Tensor, "M ..."], num_images: int) -> Float[Tensor, 
 
 def mix_channels(x: Float[Tensor, "N I H W"], matrices: Float[Tensor, "N O I"]) -> Float[Tensor, "N O H W"]:
     """Each pixel's channels times the matrix of its image; the result has its channels last."""
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):  # here, where autograd sees it: the backward pass may run outside of it
+        x, matrices = (operand.to(torch.get_autocast_dtype(kind)) for operand in (x, matrices))
     pixels = _Mix.apply(x.flatten(2).transpose(1, 2), matrices)
     return rearrange(pixels, "n (h w) o -> n o h w", h=x.shape[2])
 

@@ -78,6 +78,36 @@ def test_only_the_first_process_of_a_machine_marks_and_a_later_start_leaves_the_
     assert not list(tmp_path.iterdir())
 
 
+def test_a_start_that_comes_to_nothing_takes_its_own_mark_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_torchrun(monkeypatch, 0, parent=7)
+    first = Launch(tmp_path)
+    first.begin()
+    later = Launch(tmp_path)
+    later.begin()
+    later.undo()
+    assert first.mark.exists()
+    save(tmp_path, 1, first.mark)
+    first.undo()
+    assert first.mark.exists()  # a later start goes on from what was saved
+    (tmp_path / "last.ckpt").unlink()
+    first.undo()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_slurm_had_saved_later_is_left_to_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_slurm(monkeypatch, job=3, rank=0, restarts=0)
+    first = Launch(tmp_path)
+    first.begin()
+    save(tmp_path, 1, first.mark)
+    by_slurm(monkeypatch, job=3, rank=0, restarts=1)
+    saved_by_signal = tmp_path / "hpc_ckpt_1.ckpt"
+    saved_by_signal.touch()
+    for seconds, ours in ((0, True), (2, False)):
+        written = first.mark.stat().st_mtime + seconds
+        os.utime(saved_by_signal, (written, written))
+        assert Launch(tmp_path).saved is ours
+
+
 def test_a_job_that_slurm_queued_again_goes_on_but_not_a_command_given_twice_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,20 @@ def test_the_config_is_saved_and_an_earlier_one_is_kept(tmp_path: Path, monkeypa
     assert yaml.safe_load(checkpoint["config"]) == {"value": 3, "ckpt_path": None}
 
 
+@pytest.mark.parametrize("others", [None, "last.ckpt (step 6)"])
+def test_a_process_that_goes_on_elsewhere_than_the_others_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: str | None
+) -> None:
+    torch.save({"global_step": 7, "state_dict": {}, "counters": {}}, tmp_path / "last.ckpt")
+    monkeypatch.setattr(runs, "num_ranks", lambda: 2)
+    monkeypatch.setattr(runs, "gathered", lambda value: [value, others])
+    trainer = Trainer(default_root_dir=tmp_path, logger=False, enable_checkpointing=False, accelerator="cpu")
+    config = RunConfig(_parser(), Namespace(value=1, ckpt_path=str(tmp_path / "last.ckpt")))
+    with pytest.raises(InputError) as refused:
+        config.setup(trainer, BoringModel(), "fit")
+    assert f"rank 0 starts from last.ckpt (step 7), rank 1 from {others or 'nothing'}:" in str(refused.value)
+
+
 def test_only_training_saves_its_config(tmp_path: Path) -> None:
     trainer = Trainer(default_root_dir=tmp_path, logger=False, enable_checkpointing=False, accelerator="cpu")
     RunConfig(_parser(), Namespace(value=1, ckpt_path=None)).setup(trainer, BoringModel(), "validate")

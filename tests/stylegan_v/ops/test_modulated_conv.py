@@ -30,6 +30,19 @@ def test_fast_equals_one_kernel_per_image_with_first_and_second_derivatives(
         torch.testing.assert_close(ours, wanted)
 
 
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_under_autocast_a_backward_pass_may_run_outside(kernel_size: int) -> None:
+    inputs = [operand.detach().float().requires_grad_() for operand in operands(kernel_size)]
+    with torch.autocast("cpu", torch.bfloat16):
+        y = modulated_conv2d(*inputs)
+    assert y.dtype == torch.bfloat16
+    plain = modulated_conv2d(*inputs)
+    found, wanted = (torch.autograd.grad((out.float() ** 2).sum(), inputs) for out in (y, plain))
+    for ours, expected in zip(found, wanted, strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours, expected, rtol=0.1, atol=0.1 * expected.abs().max().item())
+
+
 def test_frames_of_a_video_share_its_style() -> None:
     x, weight, styles = operands(num_styles=2)
     shared = modulated_conv2d(x, weight, styles)
