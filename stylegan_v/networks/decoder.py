@@ -28,8 +28,8 @@ from stylegan_v.networks.view import View
 from stylegan_v.ops.bicubic import resample, taps
 
 Mode = Literal["residual", "replace_last_block"]
-# Memory for the features of pixels: on a CPU less than the 32 MiB above which glibc gives blocks back to the system, with
-# what windows share with their neighbours (512 px take 5 % less time than with 8 MiB); of a GPU a small part.
+# Memory for the features of pixels: on a CPU less than the 32 MiB above which glibc gives blocks back to the system,
+# with what windows share with their neighbours (512 px take 5 % less time than with 8 MiB); of a GPU a small part.
 _CPU_BYTES, _DEVICE_BYTES = 24 * 2**20, 2**30
 _LEAST_ROWS = 16  # fewer are not worth what windows share with their neighbours
 Prepared = tuple[Tensor, ...]  # what a decoder computes once for each frame; frames first in all of them
